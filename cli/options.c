@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* options.c - dispatch and option parsing of the commands; see cli.h. */
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+
+#define MAX_OPTS 48
+#define OPT_LONG_BASE 256
+#define OPT_HELP 'h'
+
+static void print_commands(const char *prog, const struct cli_command *table, FILE *f)
+{
+	fprintf(f, "Usage: %s COMMAND [ARGUMENTS]\n\nCommands:\n", prog);
+	for (; table->name; table++)
+		fprintf(f, "  %-12s %s\n", table->name, table->summary);
+	fprintf(f, "\n`%s COMMAND --help` tells more about a command.\n", prog);
+}
+
+int cli_dispatch(const char *prog, const struct cli_command *table, int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : NULL;
+
+	if (!word) {
+		print_commands(prog, table, stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+		print_commands(prog, table, stdout);
+		return CLI_OK;
+	}
+	if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+		printf("lazyerofs %s\n", PACKAGE_VERSION);
+		return CLI_OK;
+	}
+	for (; table->name; table++)
+		if (!strcmp(table->name, word))
+			return table->run(argc - 1, argv + 1);
+	cli_warn("no such command: '%s' (see `%s --help`)", word, prog);
+	return CLI_USAGE;
+}
+
+static void print_usage(const struct cli_usage *u)
+{
+	printf("Usage: lazyerofs %s%s%s%s\n\n%s\n\nOptions:\n", u->command,
+	       u->opts && u->opts->name ? " [OPTIONS]" : "", *u->args ? " " : "", u->args,
+	       u->text);
+	for (const struct cli_opt *o = u->opts; o && o->name; o++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
+			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
+			 o->arg ? "=" : "", o->arg ? o->arg : "");
+		printf("  %-28s %s\n", left, o->help);
+	}
+	printf("  %-28s %s\n", "-h, --help", "show this help");
+}
+
+int cli_parse_size(const char *text, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	uint64_t v;
+	const char *suffix;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	if (*end) {
+		suffix = strchr(suffixes, *end & ~0x20);
+		if (!suffix || !*suffix)
+			return -EINVAL;
+		for (const char *p = suffixes; p <= suffix; p++)
+			if (__builtin_mul_overflow(v, (uint64_t)1024, &v))
+				return -ERANGE;
+		end++;
+		if (*end == 'i' || *end == 'I')
+			end++;
+		if (*end == 'b' || *end == 'B')
+			end++;
+		if (*end)
+			return -EINVAL;
+	}
+	*ret = v;
+	return 0;
+}
+
+static int parse_u64(const char *text, uint64_t *ret)
+{
+	char *end;
+	uint64_t v;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || *end)
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
+static int list_add(struct cli_list *list, const char *value)
+{
+	const char **v = reallocarray(list->v, list->n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	list->v = v;
+	list->v[list->n++] = value;
+	return 0;
+}
+
+void cli_list_done(struct cli_list *list)
+{
+	free(list->v);
+	list->v = NULL;
+	list->n = 0;
+}
+
+static int set_option(const struct cli_opt *o, const char *value)
+{
+	switch (o->kind) {
+	case CLI_FLAG:
+		*(bool *)o->var = true;
+		return 0;
+	case CLI_STR:
+		*(const char **)o->var = value;
+		return 0;
+	case CLI_STR_LIST:
+		return list_add(o->var, value);
+	case CLI_U64:
+		return parse_u64(value, o->var);
+	case CLI_SIZE:
+		return cli_parse_size(value, o->var);
+	}
+	return -EINVAL;
+}
+
+/* getopt_long's two tables; letters get "+:" semantics from the leading ':'. */
+static void build_tables(const struct cli_opt *opts, struct option *longs, char *letters)
+{
+	size_t n = 0;
+
+	*letters++ = ':';
+	for (const struct cli_opt *o = opts; o && o->name && n < MAX_OPTS; o++, n++) {
+		longs[n] = (struct option){ o->name, o->arg ? required_argument : no_argument,
+					    NULL, OPT_LONG_BASE + (int)n };
+		if (!o->letter)
+			continue;
+		*letters++ = o->letter;
+		if (o->arg)
+			*letters++ = ':';
+	}
+	longs[n++] = (struct option){ "help", no_argument, NULL, OPT_HELP };
+	longs[n] = (struct option){ NULL, 0, NULL, 0 };
+	*letters++ = OPT_HELP;
+	*letters = '\0';
+}
+
+static int misuse_option(const struct cli_usage *usage, const char *what, const char *word)
+{
+	if (optopt > 0 && optopt < OPT_LONG_BASE)
+		return cli_misuse(usage->command, "%s: -%c", what, optopt);
+	return cli_misuse(usage->command, "%s: %s", what, word);
+}
+
+static const struct cli_opt *find_option(const struct cli_opt *opts, int c)
+{
+	if (c >= OPT_LONG_BASE)
+		return &opts[c - OPT_LONG_BASE];
+	for (const struct cli_opt *o = opts; o && o->name; o++)
+		if (o->letter && o->letter == c)
+			return o;
+	return NULL;
+}
+
+int cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_args *ret)
+{
+	struct option longs[MAX_OPTS + 2];
+	char letters[2 * MAX_OPTS + 4];
+	int c;
+
+	build_tables(usage->opts, longs, letters);
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		const struct cli_opt *o;
+
+		if (c == OPT_HELP) {
+			print_usage(usage);
+			return CLI_OK;
+		}
+		if (c == ':')
+			return misuse_option(usage, "option needs a value", argv[optind - 1]);
+		o = c == '?' ? NULL : find_option(usage->opts, c);
+		if (!o)
+			return misuse_option(usage, "unknown option", argv[optind - 1]);
+		if (set_option(o, optarg) < 0)
+			return cli_misuse(usage->command, "bad value for --%s: '%s'", o->name,
+					  optarg);
+	}
+	ret->v = argv + optind;
+	ret->n = argc - optind;
+	if (ret->n < usage->min_args)
+		return cli_misuse(usage->command, "too few arguments, expected %s", usage->args);
+	if (usage->max_args >= 0 && ret->n > usage->max_args)
+		return cli_misuse(usage->command, "unexpected argument '%s'",
+				  ret->v[usage->max_args]);
+	return -1;
+}
