@@ -30,6 +30,8 @@ struct inflate_span {
 	uint8_t bits;		/* as in struct ztoc_span */
 	const uint8_t *window;	/* 32 KiB, or NULL */
 	uint64_t out_len;	/* bytes to produce */
+	bool exact;		/* output beyond out_len is CORRUPT, not ignored. For every
+				 * span but the last, where the tar's padding may follow */
 };
 
 /* Output in order; non-zero (-errno) stops the inflater and is returned by feed. */
@@ -40,7 +42,8 @@ struct inflater;
 int inflater_new(enum inflate_backend backend, const struct inflate_span *span,
 		 inflate_sink sink, void *arg, struct inflater **ret, struct err *err);
 void inflater_free(struct inflater *inf);
-/* Feed compressed bytes in any pieces; input after the span's output is ignored. */
+/* Feed compressed bytes in any pieces; input after the span's output is ignored (or not:
+ * see exact). After an error the inflater is good for inflater_free() only. */
 int inflater_feed(struct inflater *inf, const uint8_t *data, size_t len, struct err *err);
 /* All input was fed: 0 only if exactly out_len bytes went to the sink. */
 int inflater_finish(struct inflater *inf, struct err *err);

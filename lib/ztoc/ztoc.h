@@ -81,7 +81,10 @@ struct ztoc;
  * Parse and validate data[0..len). The bytes stay the caller's. Errors: CORRUPT (field and
  * reason in the text), SYSTEM (ENOMEM).
  * An empty last span whose start lies past the end of the tar is legal (out_end is then
- * set to out_start); legacy checkpoint blobs ("v1") are understood.
+ * set to out_start); legacy checkpoint blobs ("v1") are understood. Their first span is
+ * said to start at 10, the shortest gzip header; under a longer header it does not inflate.
+ * The ranges of regular files lie within [0, out_size), except those of sparse ones
+ * (ztoc_entry_is_sparse), whose size is not that of their data.
  */
 int ztoc_open(const void *data, size_t len, struct ztoc **ret_ztoc, struct err *err);
 void ztoc_free(struct ztoc *z);
@@ -101,9 +104,12 @@ struct ztoc_str ztoc_entry_mod_time(const struct ztoc *z, uint64_t i);
 /* Raw uncompressed_size field of entry i (also of types whose size is ignored). */
 uint64_t ztoc_entry_raw_size(const struct ztoc *z, uint64_t i);
 
+/* Has entry i a GNU.sparse.* record? Then its size and data are not those of the file. */
+bool ztoc_entry_is_sparse(const struct ztoc *z, uint64_t i);
+
 uint32_t ztoc_span_count(const struct ztoc *z);
 void ztoc_span_get(const struct ztoc *z, uint32_t i, struct ztoc_span *ret);
-/* Last span whose out_start <= out_off. */
+/* Last span whose out_start <= out_off; 0 where there are no spans. */
 uint32_t ztoc_span_find(const struct ztoc *z, uint64_t out_off);
 /* Offset of the checkpoints vector in the file, and whether it is the legacy form. */
 uint64_t ztoc_checkpoints_offset(const struct ztoc *z, bool *ret_is_legacy);

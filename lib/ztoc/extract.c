@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* extract.c - see extract.h. */
+#include "ztoc/extract.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "ztoc/gzip.h"
+
+#define HOLD_BYTES (16u << 20)	/* a span of at most this many bytes is read once */
+#define PIECE_BYTES (1u << 20)
+
+DEFINE_CLEANUP(struct inflater *, inflater_free, inflater_freep)
+
+static int read_layer(const struct extract *x, uint8_t *buf, size_t len, uint64_t off,
+		      struct err *err)
+{
+	int r = io_pread_full(x->layer_fd, buf, len, off);
+
+	return r < 0 ? err_sys(err, -r, "layer: cannot read %zu bytes at %llu", len,
+			       (unsigned long long)off)
+		     : 0;
+}
+
+static int check_digest(const struct digest *got, const struct ztoc_span *s, struct err *err)
+{
+	char want_text[DIGEST_TEXT_SIZE], got_text[DIGEST_TEXT_SIZE];
+
+	if (digest_is_equal(got, &s->digest))
+		return 0;
+	digest_format(&s->digest, want_text);
+	digest_format(got, got_text);
+	return err_set(err, ERR_CORRUPT, EIO, "layer bytes %llu..%llu have digest %s, not %s",
+		       (unsigned long long)s->comp_start, (unsigned long long)s->comp_end,
+		       got_text, want_text);
+}
+
+/* A span that fits: read, check, then inflate. */
+static int span_held(const struct extract *x, const struct ztoc_span *s, struct inflater *inf,
+		     struct err *err)
+{
+	size_t len = (size_t)(s->comp_end - s->comp_start);
+	cleanup_free uint8_t *buf = malloc(len ? len : 1);
+	struct digest got;
+	int r;
+
+	if (!buf)
+		return err_sys(err, ENOMEM, "%zu bytes", len);
+	r = read_layer(x, buf, len, s->comp_start, err);
+	if (r < 0)
+		return r;
+	digest_of(buf, len, &got);
+	r = check_digest(&got, s, err);
+	return r < 0 ? r : inflater_feed(inf, buf, len, err);
+}
+
+/* One reading of a large span: inf NULL, only its digest is checked. */
+static int span_pass(const struct extract *x, const struct ztoc_span *s, uint8_t *buf,
+		     struct inflater *inf, struct err *err)
+{
+	struct digest_ctx ctx;
+	struct digest got;
+
+	digest_init(&ctx);
+	for (uint64_t off = s->comp_start; off < s->comp_end;) {
+		uint64_t left = s->comp_end - off;
+		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+		int r = read_layer(x, buf, n, off, err);
+
+		if (r < 0)
+			return r;
+		digest_update(&ctx, buf, n);
+		r = inf ? inflater_feed(inf, buf, n, err) : 0;
+		if (r < 0)
+			return r;
+		off += n;
+	}
+	digest_final(&ctx, &got);
+	return check_digest(&got, s, err);
+}
+
+static int span_large(const struct extract *x, const struct ztoc_span *s, struct inflater *inf,
+		      struct err *err)
+{
+	cleanup_free uint8_t *buf = malloc(PIECE_BYTES);
+	int r;
+
+	if (!buf)
+		return err_sys(err, ENOMEM, "%u bytes", PIECE_BYTES);
+	r = span_pass(x, s, buf, NULL, err);
+	return r < 0 ? r : span_pass(x, s, buf, inf, err);
+}
+
+/* The first out_len bytes of span i. */
+static int span_run(const struct extract *x, uint32_t i, uint64_t out_len, inflate_sink sink,
+		    void *arg, struct err *err)
+{
+	cleanup_(inflater_freep) struct inflater *inf = NULL;
+	struct inflate_span is;
+	struct ztoc_span s;
+	bool gzip = ztoc_compression(x->ztoc) == ZTOC_GZIP;
+	int r;
+
+	ztoc_span_get(x->ztoc, i, &s);
+	is = (struct inflate_span){ s.bits, s.window, out_len, false };
+	is.exact = out_len == s.out_end - s.out_start && i + 1 < ztoc_span_count(x->ztoc);
+	r = inflater_new(gzip ? x->backend : INFLATE_NONE, &is, sink, arg, &inf, err);
+	if (r == 0)
+		r = s.comp_end - s.comp_start <= HOLD_BYTES ? span_held(x, &s, inf, err)
+							    : span_large(x, &s, inf, err);
+	if (r == 0)
+		r = inflater_finish(inf, err);
+	return r < 0 ? err_prefix(err, "span %u", i) : 0;
+}
+
+int extract_check_layer(const struct extract *x, struct err *err)
+{
+	uint64_t want = ztoc_comp_size(x->ztoc);
+	struct stat st;
+
+	if (fstat(x->layer_fd, &st) < 0)
+		return err_sys(err, errno, "layer");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "layer: not a regular file");
+	if ((uint64_t)st.st_size != want)
+		return err_set(err, ERR_CORRUPT, EINVAL,
+			       "layer: %llu bytes, but the zTOC is for one of %llu",
+			       (unsigned long long)st.st_size, (unsigned long long)want);
+	return 0;
+}
+
+/* Passes on what lies in the range. */
+struct cut {
+	uint64_t skip;
+	inflate_sink sink;
+	void *arg;
+};
+
+static int cut_sink(void *arg, const uint8_t *data, size_t len)
+{
+	struct cut *c = arg;
+	size_t n = c->skip < len ? (size_t)c->skip : len;
+
+	c->skip -= n;
+	return n < len ? c->sink(c->arg, data + n, len - n) : 0;
+}
+
+int extract_range(const struct extract *x, uint64_t off, uint64_t len, inflate_sink sink,
+		  void *arg, struct err *err)
+{
+	uint64_t out_size = ztoc_out_size(x->ztoc), end;
+	int r;
+
+	if (off > out_size || len > out_size - off)
+		return err_set(err, ERR_BUG, EINVAL, "range leaves the tar stream");
+	r = len ? extract_check_layer(x, err) : 0;
+	end = off + len;
+	for (uint32_t i = ztoc_span_find(x->ztoc, off); r == 0 && off < end; i++) {
+		struct cut cut = { 0, sink, arg };
+		struct ztoc_span s;
+		uint64_t stop;
+
+		ztoc_span_get(x->ztoc, i, &s);
+		stop = end < s.out_end ? end : s.out_end;
+		cut.skip = off - s.out_start;
+		if (stop > off)
+			r = span_run(x, i, stop - s.out_start, cut_sink, &cut, err);
+		off = stop;
+	}
+	return r;
+}
+
+int extract_entry(const struct extract *x, uint64_t i, inflate_sink sink, void *arg,
+		  struct err *err)
+{
+	struct ztoc_entry e;
+
+	ztoc_entry_get(x->ztoc, i, &e);
+	if (e.type != ZTOC_REG)
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "not a regular file");
+	if (ztoc_entry_is_sparse(x->ztoc, i))
+		return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "a sparse file in PAX form (GNU.sparse.*): the zTOC does not say "
+			       "where its data lies");
+	return extract_range(x, e.offset, e.size, sink, arg, err);
+}
+
+/* --- verify ------------------------------------------------------------------------ */
+
+/* The last 32 KiB of the tar stream; zeros before its start. */
+struct tail {
+	uint8_t bytes[ZTOC_WINDOW_BYTES];
+};
+
+static int tail_sink(void *arg, const uint8_t *data, size_t len)
+{
+	struct tail *t = arg;
+	size_t n = len < sizeof(t->bytes) ? len : sizeof(t->bytes);
+
+	memmove(t->bytes, t->bytes + n, sizeof(t->bytes) - n);
+	memcpy(t->bytes + sizeof(t->bytes) - n, data + len - n, n);
+	return 0;
+}
+
+/* The gzip header ends where span 0 begins. */
+static int verify_header(const struct extract *x, struct err *err)
+{
+	struct gzip_header h = { .part = GZIP_FIXED };
+	uint64_t off = 0;
+	struct ztoc_span s;
+	int done = 0;
+
+	ztoc_span_get(x->ztoc, 0, &s);
+	while (done == 0) {
+		uint8_t buf[512];
+		uint64_t left = ztoc_comp_size(x->ztoc) - off;
+		size_t n = left < sizeof(buf) ? (size_t)left : sizeof(buf);
+		int r = read_layer(x, buf, n, off, err);
+
+		if (r < 0)
+			return r;
+		if (n == 0)
+			return err_set(err, ERR_CORRUPT, EIO, "layer: the gzip header has no end");
+		for (size_t k = 0; k < n && done == 0; k++, off++)
+			done = gzip_header_feed(&h, buf[k]);
+	}
+	if (done < 0)
+		return err_set(err, ERR_CORRUPT, EIO, "layer: no gzip header");
+	if (off != s.comp_start)
+		return err_set(err, ERR_CORRUPT, EIO,
+			       "layer: the gzip header has %llu bytes, but the zTOC has span 0 "
+			       "start at %llu",
+			       (unsigned long long)off, (unsigned long long)s.comp_start);
+	return 0;
+}
+
+static int verify_span(const struct extract *x, uint32_t i, struct tail *tail,
+		       struct extract_totals *t, struct err *err)
+{
+	struct ztoc_span s;
+	int r;
+
+	ztoc_span_get(x->ztoc, i, &s);
+	if (s.window && memcmp(s.window, tail->bytes, sizeof(tail->bytes)) != 0)
+		return err_set(err, ERR_CORRUPT, EIO,
+			       "span %u: its window is not what precedes it in the tar", i);
+	r = span_run(x, i, s.out_end - s.out_start, tail_sink, tail, err);
+	t->spans++;
+	t->comp_bytes += s.comp_end - s.comp_start;
+	t->out_bytes += s.out_end - s.out_start;
+	return r;
+}
+
+static void count_files(const struct ztoc *z, struct extract_totals *t)
+{
+	t->entries = ztoc_entry_count(z);
+	for (uint64_t i = 0; i < t->entries; i++) {
+		struct ztoc_entry e;
+
+		ztoc_entry_get(z, i, &e);
+		if (e.type != ZTOC_REG)
+			continue;
+		if (ztoc_entry_is_sparse(z, i)) {
+			t->sparse_files++;
+			continue;
+		}
+		t->files++;
+		t->file_bytes += e.size;
+	}
+}
+
+int extract_verify(const struct extract *x, struct extract_totals *ret, struct err *err)
+{
+	cleanup_free struct tail *tail = calloc(1, sizeof(*tail));
+	struct extract_totals t = { 0 };
+	uint32_t nspans = ztoc_span_count(x->ztoc);
+	int r;
+
+	if (!tail)
+		return err_sys(err, ENOMEM, "verify");
+	r = extract_check_layer(x, err);
+	if (r == 0 && nspans > 0 && ztoc_compression(x->ztoc) == ZTOC_GZIP)
+		r = verify_header(x, err);
+	for (uint32_t i = 0; i < nspans && r == 0; i++)
+		r = verify_span(x, i, tail, &t, err);
+	if (r < 0)
+		return r;
+	count_files(x->ztoc, &t);
+	*ret = t;
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * extract.h - bytes of a layer's tar stream out of a whole local copy of the layer.
+ *
+ * For the command line and for tests: blocking, one thread, memory bounded whatever the
+ * layer holds. A span's digest is checked before any byte of it reaches the sink; a span
+ * too large to hold is read twice, and its second reading is checked again.
+ * Errors: CORRUPT (digest, form or sizes; the span is named), UNSUPPORTED (sparse file),
+ * SYSTEM (reading the layer, memory, what the sink said).
+ */
+#ifndef LZ_ZTOC_EXTRACT_H
+#define LZ_ZTOC_EXTRACT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "ztoc/inflate.h"
+#include "ztoc/ztoc.h"
+
+struct extract {
+	const struct ztoc *ztoc;
+	int layer_fd;			/* a file of ztoc_comp_size() bytes, read with pread */
+	enum inflate_backend backend;	/* for gzip layers */
+};
+
+struct extract_totals {
+	uint64_t spans, comp_bytes, out_bytes;
+	uint64_t entries, files, file_bytes;	/* files: regular ones, sparse ones not counted */
+	uint64_t sparse_files;
+};
+
+/* Is the layer's size the one that the zTOC is for? */
+int extract_check_layer(const struct extract *x, struct err *err);
+/* Tar bytes [off, off+len) in order; the range lies within ztoc_out_size(). */
+int extract_range(const struct extract *x, uint64_t off, uint64_t len, inflate_sink sink,
+		  void *arg, struct err *err);
+/* The data of entry i, a regular file. */
+int extract_entry(const struct extract *x, uint64_t i, inflate_sink sink, void *arg,
+		  struct err *err);
+/*
+ * Every span: digest, inflates to exactly its length, and its last 32 KiB are the window
+ * of the next; the gzip header ends where span 0 begins. With that, every file that the
+ * zTOC lists can be read.
+ */
+int extract_verify(const struct extract *x, struct extract_totals *ret, struct err *err);
+
+#endif
