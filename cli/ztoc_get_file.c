@@ -95,7 +95,7 @@ static int write_sink(void *arg, const uint8_t *data, size_t len)
 static int extract_to(const struct extract *x, const char *path, struct output *out,
 		      struct err *err)
 {
-	uint64_t i;
+	uint64_t i = 0;
 	int r = resolve(x->ztoc, path, &i, err);
 
 	if (r < 0)
