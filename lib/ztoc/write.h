@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * write.h - the contents of a zTOC, collected in memory, and their serialisation.
+ *
+ * The bytes are those that `soci` makes of the same contents (kernel-notes/soci-format.md
+ * 1.9); the reader's counterpart is ztoc.h. Contents are taken as they come: the model
+ * checks sizes, not sense.
+ *
+ * Life cycle: ztoc_model_init() -> fields, ztoc_model_add_*() -> ztoc_model_write() ->
+ * ztoc_model_done(). What is collected is bounded by max_bytes (-EFBIG), counted as the
+ * bytes of the zTOC it leads to. One thread at a time.
+ */
+#ifndef LZ_ZTOC_WRITE_H
+#define LZ_ZTOC_WRITE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "ztoc/ztoc.h"
+
+/* One entry as it goes into the file; the strings are copied. */
+struct ztoc_model_entry {
+	enum ztoc_type type;
+	uint64_t offset;		/* of the first data byte in the tar stream */
+	int64_t size;			/* as in the tar header, whatever the type */
+	int64_t mode, devmajor, devminor;
+	uint32_t uid, gid;
+	struct ztoc_str name, linkname, uname, gname;
+	struct ztoc_str mod_time;	/* RFC 3339, or empty */
+	const struct ztoc_xattr *records;	/* PAX records, sorted by key */
+	uint32_t nrecords;
+};
+
+struct ztoc_model {
+	const char *build_tool;		/* borrowed */
+	enum ztoc_compression compression;
+	uint64_t comp_size, out_size;
+	uint64_t span_size;
+
+	/* private */
+	struct buf entries, strings, points, digests;
+	uint64_t nentries;
+	uint32_t nspans;
+	uint64_t max_bytes;
+};
+
+void ztoc_model_init(struct ztoc_model *m, uint64_t max_bytes);
+void ztoc_model_done(struct ztoc_model *m);
+
+int ztoc_model_add_entry(struct ztoc_model *m, const struct ztoc_model_entry *e,
+			 struct err *err);
+/* The next checkpoint of a gzip layer; window has ZTOC_WINDOW_BYTES. */
+int ztoc_model_add_point(struct ztoc_model *m, uint64_t in, uint64_t out, uint8_t bits,
+			 const uint8_t *window, struct err *err);
+/* The digest of the next span; as many as checkpoints when the model is written. */
+int ztoc_model_add_digest(struct ztoc_model *m, const struct digest *d, struct err *err);
+
+/*
+ * Serialise. *ret is yours to free(). Entries and checkpoints are released on the way, so
+ * the model can only be ztoc_model_done() afterwards.
+ */
+int ztoc_model_write(struct ztoc_model *m, uint8_t **ret, size_t *ret_len, struct err *err);
+
+#endif
