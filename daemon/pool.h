@@ -28,10 +28,14 @@ struct pool_job {
 
 struct pool;
 
-/* nthreads 0: one per core, at least 2. */
+/* nthreads 0: one per core, at least 2, at most 16. Fewer than 2 become 2. */
 int pool_new(struct loop *l, unsigned nthreads, struct pool **ret, struct err *err);
-/* Waits for running work; jobs still queued are run too (their done is posted). */
+/*
+ * Waits for running work; jobs still queued are run too. Their done is posted: turn the
+ * loop (loop_turn) once more before freeing what they belong to. NULL is fine.
+ */
 void pool_free(struct pool *p);
+/* Any thread. work, done and prio are set; job belongs to the pool until done is called. */
 void pool_submit(struct pool *p, struct pool_job *job);
 
 #endif
