@@ -11,6 +11,7 @@
 #define MAX_ZTOC_BYTES 0x7fffffffu	/* a FlatBuffers buffer cannot be larger */
 
 static const struct cli_command commands[] = {
+	{ "build", "make the zTOC of a layer, as soci does", cmd_ztoc_build },
 	{ "info", "print what a zTOC says about its layer, and the spans", cmd_ztoc_info },
 	{ "list", "list the files", cmd_ztoc_list },
 	{ "get-file", "extract one file from a local copy of the layer", cmd_ztoc_get_file },

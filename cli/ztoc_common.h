@@ -29,6 +29,7 @@ const char *ztoc_compression_word(enum ztoc_compression compression);
 void ztoc_entry_spans(const struct ztoc *z, const struct ztoc_entry *e, uint32_t *ret_first,
 		      uint32_t *ret_last);
 
+int cmd_ztoc_build(int argc, char **argv);
 int cmd_ztoc_info(int argc, char **argv);
 int cmd_ztoc_list(int argc, char **argv);
 int cmd_ztoc_get_file(int argc, char **argv);

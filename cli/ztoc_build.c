@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ztoc_build.c - `lazyerofs ztoc build`: the zTOC of a layer file, as `soci` makes it. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "cli/ztoc_common.h"
+#include "ztoc/build.h"
+
+#define READ_BYTES (1u << 20)
+#define ZONE_DIR "/usr/share/zoneinfo"
+
+struct build_args {
+	const char *layer, *out, *compat, *zone, *compression;
+	uint64_t span_size;
+	bool lenient, json;
+};
+
+/* The C library knows one local zone per process: fine for a command. */
+static int32_t local_offset(void *arg, int64_t sec)
+{
+	time_t t = (time_t)sec;
+	struct tm tm;
+
+	(void)arg;
+	return localtime_r(&t, &tm) ? (int32_t)tm.tm_gmtoff : 0;
+}
+
+static int set_zone(const char *zone, struct ztoc_build_opts *opts, struct err *err)
+{
+	char path[256];
+
+	if (!strcmp(zone, "UTC"))
+		return 0;
+	if (!*zone || *zone == '/' || strstr(zone, "..") ||
+	    snprintf(path, sizeof(path), ZONE_DIR "/%s", zone) >= (int)sizeof(path) ||
+	    access(path, R_OK) < 0)
+		return err_set(err, ERR_UNSUPPORTED, EINVAL,
+			       "unknown time zone \"%s\" (no such file in " ZONE_DIR ")", zone);
+	if (setenv("TZ", zone, 1) < 0)
+		return err_sys(err, errno, "TZ");
+	tzset();
+	opts->utc_offset = local_offset;
+	return 0;
+}
+
+/* gzip or plain tar, by the first bytes; anything else is left to the builder's error. */
+static enum ztoc_compression sniff(const uint8_t *data, size_t len)
+{
+	return len >= 2 && data[0] == 0x1f && data[1] == 0x8b ? ZTOC_GZIP : ZTOC_UNCOMPRESSED;
+}
+
+static int read_some(int fd, uint8_t *data, size_t *ret_len, struct err *err)
+{
+	size_t have = 0;
+
+	while (have < READ_BYTES) {
+		ssize_t n = read(fd, data + have, READ_BYTES - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "cannot read");
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	*ret_len = have;
+	return 0;
+}
+
+DEFINE_CLEANUP(struct ztoc_builder *, ztoc_builder_free, builder_freep)
+
+static int build_from(int fd, struct ztoc_build_opts *opts, bool sniff_it,
+		      struct ztoc_built *ret, struct err *err)
+{
+	cleanup_(builder_freep) struct ztoc_builder *b = NULL;
+	cleanup_free uint8_t *data = malloc(READ_BYTES);
+	size_t len = 0;
+	int r = data ? 0 : err_sys(err, ENOMEM, "reading the layer");
+
+	if (r == 0)
+		r = read_some(fd, data, &len, err);
+	if (r == 0 && sniff_it)
+		opts->compression = sniff(data, len);
+	if (r == 0)
+		r = ztoc_builder_new(opts, &b, err);
+	while (r == 0 && len) {
+		r = ztoc_builder_feed(b, data, len, err);
+		if (r == 0)
+			r = read_some(fd, data, &len, err);
+	}
+	return r < 0 ? r : ztoc_builder_finish(b, ret, err);
+}
+
+static int write_out(const struct build_args *a, const struct ztoc_built *built,
+		     struct err *err)
+{
+	struct cli_outfile o;
+	int r = cli_outfile_open(&o, a->out, 0666, err);
+
+	if (r < 0)
+		return r;
+	r = io_write_full(o.fd, built->bytes, built->len);
+	if (r < 0) {
+		cli_outfile_abort(&o);
+		return err_sys(err, -r, "cannot write %s", a->out);
+	}
+	return cli_outfile_commit(&o, err);
+}
+
+static int report(const struct build_args *a, const struct ztoc_built *built)
+{
+	char ztoc[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE], diff_id[DIGEST_TEXT_SIZE];
+
+	digest_format(&built->ztoc, ztoc);
+	digest_format(&built->layer, layer);
+	digest_format(&built->diff_id, diff_id);
+	if (a->json)
+		return cli_json_print(json_pack(
+			"{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:I}", "ztoc_digest", ztoc,
+			"ztoc_size", (json_int_t)built->len, "layer_digest", layer,
+			"layer_size", (json_int_t)built->layer_bytes, "diff_id", diff_id,
+			"tar_size", (json_int_t)built->tar_bytes, "entries",
+			(json_int_t)built->entries, "spans", (json_int_t)built->spans));
+	printf("%s  %zu bytes, %llu entries, %u spans\n", ztoc, built->len,
+	       (unsigned long long)built->entries, built->spans);
+	return CLI_OK;
+}
+
+static int run(const struct build_args *a, struct ztoc_build_opts *opts, struct err *err)
+{
+	cleanup_close int fd = -1;
+	cleanup_free uint8_t *bytes = NULL;
+	struct ztoc_built built;
+	int r = set_zone(a->zone, opts, err);
+
+	if (r < 0)
+		return r;
+	fd = open(strcmp(a->layer, "-") ? a->layer : "/dev/stdin", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot open %s", a->layer);
+	r = build_from(fd, opts, !a->compression, &built, err);
+	if (r < 0)
+		return err_prefix(err, "%s", a->layer);
+	bytes = built.bytes;
+	r = write_out(a, &built, err);
+	return r < 0 ? r : report(a, &built);
+}
+
+/* Words to options; what is wrong with them, or NULL. */
+static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *opts)
+{
+	if (!a->out)
+		return "-o FILE is missing";
+	if (!a->span_size || a->span_size > INT64_MAX)
+		return "--span-size is out of range";
+	if (!strcmp(a->compat, "soci-0.1"))
+		opts->compat = ZTOC_BUILD_SOCI_0_1;
+	else if (strcmp(a->compat, "soci-0.2") != 0)
+		return "--compat is soci-0.1 or soci-0.2";
+	if (a->compression && !strcmp(a->compression, "none"))
+		opts->compression = ZTOC_UNCOMPRESSED;
+	else if (a->compression && strcmp(a->compression, "gzip") != 0)
+		return "--compression is gzip or none";
+	opts->span_size = a->span_size;
+	opts->lenient = a->lenient;
+	return NULL;
+}
+
+int cmd_ztoc_build(int argc, char **argv)
+{
+	struct build_args a = { .compat = "soci-0.2", .zone = "UTC",
+				.span_size = ZTOC_BUILD_SPAN_BYTES };
+	const struct cli_opt opts[] = {
+		CLI_OPT_STR('o', "output", "FILE", "where the zTOC goes", &a.out),
+		CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",
+			     &a.span_size),
+		CLI_OPT_STR('\0', "compat", "VERSION",
+			    "soci-0.2 (default, soci since 0.10) or soci-0.1 (before)",
+			    &a.compat),
+		CLI_OPT_STR('\0', "tz", "ZONE",
+			    "zone of modification times, as in Europe/Berlin (UTC)", &a.zone),
+		CLI_OPT_STR('\0', "compression", "KIND",
+			    "gzip or none (default: by the first bytes)", &a.compression),
+		CLI_OPT_FLAG('\0', "lenient",
+			     "skip global PAX headers and junk after the gzip data, which soci "
+			     "refuses",
+			     &a.lenient),
+		CLI_OPT_FLAG('\0', "json", "print JSON", &a.json),
+		CLI_OPT_END
+	};
+	const struct cli_usage usage = {
+		.command = "ztoc build", .args = "LAYER", .min_args = 1, .max_args = 1,
+		.text = "Make the zTOC of a layer (tar or tar.gz; - is standard input), byte for\n"
+			"byte as soci does.",
+		.opts = opts,
+	};
+	struct ztoc_build_opts build = { .compression = ZTOC_GZIP,
+					 .max_ztoc_bytes = INT32_MAX,
+					 .max_tar_bytes = INT64_MAX };
+	struct cli_args args;
+	struct err err = ERR_INIT;
+	const char *wrong;
+	int rc = cli_parse(&usage, argc, argv, &args);
+
+	if (rc >= 0)
+		return rc;
+	a.layer = args.v[0];
+	wrong = set_opts(&a, &build);
+	if (wrong)
+		return cli_misuse(usage.command, "%s", wrong);
+	rc = run(&a, &build, &err);
+	return rc < 0 ? cli_fail(&err) : rc;
+}
