@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "tests/unit/ztoc_make.h"
 #include "ztoc/fb.h"
 
@@ -98,7 +99,7 @@ static void test_refuses(void)
 	size_t tables, root = make(&b, &tables), vtable = 4, str;
 	uint64_t end = b.len;
 
-	str = make_slot(root, 0) + fb_load_u32(b.data + make_slot(root, 0));
+	str = make_slot(root, 0) + le32_get(b.data + make_slot(root, 0));
 	is_int(read_patched(0, root, 4), 0, "unpatched, all reads");
 	is_int(read_patched(0, end, 4), -EINVAL, "root offset at the end");
 	is_int(read_patched(0, 0xffffffff, 4), -EINVAL, "root offset far outside");

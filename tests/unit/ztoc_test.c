@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "tests/unit/ztoc_make.h"
 #include "ztoc/fb.h"
 #include "ztoc/ztoc.h"
@@ -382,7 +383,7 @@ static size_t make_shared(struct buf *b, struct make_file *files)
 	m.nfiles = SHARERS;
 	make_ztoc(&m, b);
 	last = m.entries + 4 * (SHARERS - 1);
-	last += fb_load_u32(b->data + last);
+	last += le32_get(b->data + last);
 	for (size_t i = 0; i < SHARERS; i++)
 		make_put(b, m.entries + 4 * i, last - (m.entries + 4 * i), 4);
 	return last;
