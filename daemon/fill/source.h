@@ -2,9 +2,7 @@
 /*
  * source.h - where the compressed bytes of a layer come from: a registry, a file, a test.
  *
- * Loop thread only. Callbacks may come from inside read(). Bytes are unverified. cancel
- * and pause may be called from inside on_data (cancel: as returning an error from it does).
- * free: no read is under way any more.
+ * Loop thread only. Callbacks may come from inside read(). Bytes are unverified.
  */
 #ifndef LZ_DAEMON_SOURCE_H
 #define LZ_DAEMON_SOURCE_H
@@ -36,8 +34,6 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
-	/* For the journal: where the bytes come from (URL, path). The source's own. */
-	const char *label;
 };
 
 #endif

@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "ztoc/format.h"
 #include "ztoc/mtime.h"
