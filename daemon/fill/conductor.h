@@ -8,8 +8,9 @@
  * next one's spans), fetches the missing spans in one range request, checks each span's
  * sha256, inflates it on the pool and appends it; waiting requests whose range is then
  * present are answered at once. One job per segment at a time (single flight).
- * Compressed bytes wait in memory within memory_max_bytes; a span larger than
- * spool_bytes goes to an unlinked temporary file: any span size works in bounded memory.
+ * Memory stays within memory_max_bytes (and one job's base of about 1 MiB): a span whose
+ * output does not fit is kept compressed until its digest holds, in memory up to
+ * spool_bytes, else in an unlinked temporary file. Any span size works.
  *
  * Every request is answered exactly once: 0 when present, else -EIO (kept to the errnos
  * that the transport can carry) on failure or when its deadline passes. A failed job fails
@@ -30,12 +31,14 @@ struct conductor_opts {
 	struct loop *loop;
 	struct pool *pool;
 	int spool_dirfd;		/* for O_TMPFILE; borrowed */
-	uint64_t memory_max_bytes;	/* compressed bytes in flight */
+	uint64_t memory_max_bytes;	/* bytes in flight, compressed and inflated */
 	uint64_t spool_bytes;		/* spans larger than this are spooled */
 	uint32_t deadline_ms;		/* per kernel request */
 	uint32_t max_jobs;		/* range requests at once for faults */
 	uint32_t background_jobs;	/* 0: no background fill */
 	uint64_t background_rate;	/* compressed bytes per second, 0: no limit */
+	uint32_t sync_ms;		/* make what was filled durable so often (layer_sync);
+					 * 0: only when a layer is complete */
 };
 
 struct conductor_stats {
@@ -56,12 +59,20 @@ void conductor_layer_remove(struct conductor *c, struct layer *l,
 			    void (*done)(void *arg), void *arg);
 struct layer *conductor_layer_find(struct conductor *c, const char *blob_id);
 
-/* From a transport: req is the conductor's until transport->answer(req) gives it back. */
+/*
+ * From a transport: req is the conductor's until transport->answer(req) gives it back,
+ * which may be before this returns.
+ */
 void conductor_request(struct conductor *c, struct kreq *req);
 /* The reader went away: answer it now, whatever its state. */
 void conductor_request_drop(struct conductor *c, struct kreq *req);
 
 void conductor_background_set(struct conductor *c, struct layer *l, bool on);
+/*
+ * Fill the segments of blob bytes [off, off+len) in the background before all others,
+ * whether background fill of the layer is on or not. 0 or -ENOMEM, -EINVAL.
+ */
+int conductor_prefetch(struct conductor *c, struct layer *l, uint64_t off, uint64_t len);
 void conductor_stats_get(const struct conductor *c, struct conductor_stats *ret);
 
 #endif

@@ -2,7 +2,9 @@
 /*
  * source.h - where the compressed bytes of a layer come from: a registry, a file, a test.
  *
- * Loop thread only. Callbacks may come from inside read(). Bytes are unverified.
+ * Loop thread only. Callbacks may come from inside read(). Bytes are unverified. cancel
+ * and pause may be called from inside on_data (cancel: as returning an error from it does).
+ * free: no read is under way any more.
  */
 #ifndef LZ_DAEMON_SOURCE_H
 #define LZ_DAEMON_SOURCE_H
@@ -34,6 +36,8 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
+	/* For the journal: where the bytes come from (URL, path). The source's own. */
+	const char *label;
 };
 
 #endif

@@ -31,6 +31,7 @@ struct kreq {
 	struct transport *transport;
 	struct layer *layer;
 	uint64_t off, len;		/* blob space, within the blob, len > 0 */
+	struct list by_deadline;	/* conductor's */
 	uint64_t deadline_ms;		/* set by the conductor */
 	uint64_t arrived_us;		/* set by the conductor */
 };
@@ -62,7 +63,8 @@ struct transport_ops {
 
 	/*
 	 * worker; append verified bytes at the end of a segment: off (from the segment's
-	 * start) is its present length, off and len multiples of 4 KiB. Whole or an error;
+	 * start) is its present length, off, len and data (its address) multiples of 4 KiB.
+	 * Different segments of a layer are written at once. Whole or an error;
 	 * after an error nothing beyond off counts as present. ENOSPC is kept as such.
 	 */
 	int (*segment_write)(struct transport *t, struct layer *l, uint32_t segment,
@@ -71,7 +73,9 @@ struct transport_ops {
 	/* worker; the segment is whole: the kernel needs us no more for it. */
 	int (*segment_complete)(struct transport *t, struct layer *l, uint32_t segment,
 				struct err *err);
-	/* worker; fdatasync what was written and record it as trusted after a crash. */
+	/* worker; fdatasync what was written and record it as trusted after a crash. May run
+	 * while segments are written: what is recorded was whole before the fdatasync. Not
+	 * twice at once for a layer. l->segments belongs to the loop: do not read it here. */
 	int (*layer_sync)(struct transport *t, struct layer *l, struct err *err);
 
 	/* loop; give the kernel its answer, 0 or -errno, and free the request. */

@@ -33,4 +33,20 @@ static inline uint16_t le16_get(const void *p)
 	return le16toh(v);
 }
 
+static inline uint32_t le32_get(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le32toh(v);
+}
+
+static inline uint64_t le64_get(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
 #endif

@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/le.h"
+
 #include "ztoc/format.h"
 
 /* Deflate's best: 258 bytes from two bits. */
@@ -31,7 +33,7 @@ static struct ckpt ckpt_get(const struct ztoc *z, uint32_t i)
 	if (z->is_legacy && i == 0)
 		return (struct ckpt){ ZF_LEGACY_FIRST_IN, 0, 0, NULL };
 	p = z->ckpt + (uint64_t)(i - z->is_legacy) * ZF_CKPT_BYTES;
-	return (struct ckpt){ fb_load_u64(p), fb_load_u64(p + ZF_CKPT_OFF_OUT),
+	return (struct ckpt){ le64_get(p), le64_get(p + ZF_CKPT_OFF_OUT),
 			      p[ZF_CKPT_OFF_BITS],
 			      i == 0 ? NULL : p + ZF_CKPT_OFF_WINDOW };
 }
@@ -104,8 +106,8 @@ static int open_gzip(struct ztoc *z, const struct fb_vector *blob, struct err *e
 
 	if (blob->count < ZF_CKPT_HEAD_BYTES)
 		return ztoc_corrupt(err, "zTOC: checkpoints: only %u bytes", blob->count);
-	have = (int32_t)fb_load_u32(p);
-	span_size = (int64_t)fb_load_u64(p + 4);
+	have = (int32_t)le32_get(p);
+	span_size = (int64_t)le64_get(p + 4);
 	if (have < 0 || span_size < 0)
 		return ztoc_corrupt(err, "zTOC: checkpoints: negative count or span size");
 	full = ZF_CKPT_HEAD_BYTES + (uint64_t)have * ZF_CKPT_BYTES;

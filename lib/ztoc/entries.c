@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "ztoc/format.h"
 #include "ztoc/mtime.h"

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "base/le.h"
+
 static bool fits(const struct fb *fb, uint64_t pos, uint64_t len)
 {
 	return len <= fb->len && pos <= fb->len - len;
@@ -17,7 +19,7 @@ static int follow(const struct fb *fb, uint64_t pos, uint32_t *ret)
 
 	if (!fits(fb, pos, 4))
 		return -EINVAL;
-	to = pos + fb_load_u32(fb->data + pos);
+	to = pos + le32_get(fb->data + pos);
 	if (to == pos || !fits(fb, to, 4))
 		return -EINVAL;
 	*ret = (uint32_t)to;
@@ -31,11 +33,11 @@ static int table_at(const struct fb *fb, uint32_t pos, struct fb_table *ret)
 
 	if (!fits(fb, pos, 4))
 		return -EINVAL;
-	vtable = (int64_t)pos - (int32_t)fb_load_u32(fb->data + pos);
+	vtable = (int64_t)pos - (int32_t)le32_get(fb->data + pos);
 	if (vtable < 0 || !fits(fb, (uint64_t)vtable, 4))
 		return -EINVAL;
-	vtable_len = fb_load_u16(fb->data + vtable);
-	len = fb_load_u16(fb->data + vtable + 2);
+	vtable_len = le16_get(fb->data + vtable);
+	len = le16_get(fb->data + vtable + 2);
 	if (vtable_len < 4 || vtable_len % 2 || !fits(fb, (uint64_t)vtable, vtable_len))
 		return -EINVAL;
 	if (len < 4 || !fits(fb, pos, len))
@@ -62,7 +64,7 @@ static int field(const struct fb_table *t, unsigned int slot, uint16_t size, uin
 
 	if (at + 2 > t->vtable_len)
 		return 0;
-	off = fb_load_u16(t->fb.data + t->vtable + at);
+	off = le16_get(t->fb.data + t->vtable + at);
 	if (off == 0)
 		return 0;
 	if (off < 4 || size > t->len || off > t->len - size)
@@ -89,7 +91,7 @@ int fb_u32(const struct fb_table *t, unsigned int slot, uint32_t def, uint32_t *
 
 	if (r < 0)
 		return r;
-	*ret = r ? fb_load_u32(t->fb.data + pos) : def;
+	*ret = r ? le32_get(t->fb.data + pos) : def;
 	return r;
 }
 
@@ -110,7 +112,7 @@ int fb_i64(const struct fb_table *t, unsigned int slot, int64_t def, int64_t *re
 
 	if (r < 0)
 		return r;
-	*ret = r ? (int64_t)fb_load_u64(t->fb.data + pos) : def;
+	*ret = r ? (int64_t)le64_get(t->fb.data + pos) : def;
 	return r;
 }
 
@@ -121,7 +123,7 @@ static int string_at(const struct fb *fb, uint32_t pos, struct ztoc_str *ret)
 
 	if (!fits(fb, pos, 4))
 		return -EINVAL;
-	len = fb_load_u32(fb->data + pos);
+	len = le32_get(fb->data + pos);
 	if (!fits(fb, (uint64_t)pos + 4, (uint64_t)len + 1) || fb->data[pos + 4 + len] != 0)
 		return -EINVAL;
 	*ret = (struct ztoc_str){ (const char *)fb->data + pos + 4, len };
@@ -174,7 +176,7 @@ int fb_vector(const struct fb_table *t, unsigned int slot, uint32_t elem_size,
 		*ret = (struct fb_vector){ t->fb, 0, 0 };
 	if (r <= 0)
 		return r;
-	count = fb_load_u32(t->fb.data + pos);	/* follow() saw four bytes there */
+	count = le32_get(t->fb.data + pos);	/* follow() saw four bytes there */
 	if (!fits(&t->fb, (uint64_t)pos + 4, (uint64_t)count * elem_size))
 		return -EINVAL;
 	*ret = (struct fb_vector){ t->fb, pos + 4, count };

@@ -15,7 +15,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "ztoc/ztoc.h"
 
@@ -40,22 +39,6 @@ struct fb_vector {
 	uint32_t pos;		/* of element 0 */
 	uint32_t count;
 };
-
-static inline uint16_t fb_load_u16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static inline uint32_t fb_load_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-	       (uint32_t)p[3] << 24;
-}
-
-static inline uint64_t fb_load_u64(const uint8_t *p)
-{
-	return (uint64_t)fb_load_u32(p) | (uint64_t)fb_load_u32(p + 4) << 32;
-}
 
 /* -EINVAL also when len is over FB_MAX_BYTES. */
 int fb_root(const void *data, size_t len, struct fb_table *ret);

@@ -190,19 +190,18 @@ static int run_decoder(struct inflater *inf, const uint8_t **p, size_t *len, boo
 		.out_len = room < OUT_BYTES ? (size_t)room : OUT_BYTES,
 	};
 	size_t given = io.in_len;
-	int r = inf->ops->run(inf->raw, &io), r2;
+	int r = inf->ops->run(inf->raw, &io);
 
-	*ret_stalled = io.in == *p && io.out == inf->out;
-	*len -= given - io.in_len;
-	*p = io.in;
-	r2 = emit(inf, inf->out, (size_t)(io.out - inf->out), err);
-	if (r2 < 0)
-		return r2;
+	/* ISA-L may leave garbage behind the last good byte: nothing of a bad run is used. */
 	if (r == -ENOMEM)
 		return err_sys(err, ENOMEM, "inflate");
 	if (r < 0)
 		return invalid(inf, "invalid deflate data", err);
-	return io.ended ? end_stream(inf, &io, err) : 0;
+	*ret_stalled = io.in == *p && io.out == inf->out;
+	*len -= given - io.in_len;
+	*p = io.in;
+	r = emit(inf, inf->out, (size_t)(io.out - inf->out), err);
+	return r == 0 && io.ended ? end_stream(inf, &io, err) : r;
 }
 
 static bool is_complete(const struct inflater *inf)
