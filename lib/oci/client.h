@@ -41,7 +41,8 @@ struct oci_opts {
 	bool insecure_tls;		/* do not verify certificates (explicit user choice) */
 	uint32_t connect_timeout_ms;	/* 0: 5000 */
 	uint32_t stall_timeout_ms;	/* no byte for so long = failed attempt; 0: 10000 */
-	uint32_t retries;		/* after the first try; 0: 5 */
+	uint32_t retries;		/* after the first try; 0: 8 (about 8 s of back-off) */
+	bool no_retries;		/* fail at the first failure */
 	uint32_t max_connections;	/* per host; 0: 8 */
 };
 
@@ -66,7 +67,8 @@ void oci_client_timer_fired(struct oci_client *c);
 /* Sync: run until *done. */
 int oci_client_wait(struct oci_client *c, const bool *done, struct err *err);
 
-/* The repository of ref (tag and digest do not matter); shared, counted. */
+/* The repository of ref (tag and digest do not matter); shared, counted. To be put back
+ * before the client is freed. */
 int oci_repo_get(struct oci_client *c, const struct oci_ref *ref, struct oci_repo **ret,
 		 struct err *err);
 void oci_repo_put(struct oci_repo *repo);
@@ -79,6 +81,7 @@ struct oci_read {
 	void (*on_done)(void *arg, const struct err *err);
 	void *arg;
 	uint32_t deadline_ms;	/* for the whole story; 0: none */
+	bool background;	/* others go first where connections are short */
 };
 
 /*

@@ -30,6 +30,8 @@ struct oci_layer {
 	struct digest diff_id;		/* from the config */
 	bool has_ztoc;
 	struct oci_desc ztoc;
+	bool has_prefetch;		/* SOCI prefetch artifact of this layer */
+	struct oci_desc prefetch;
 };
 
 enum oci_index_found {
@@ -60,11 +62,20 @@ int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *e
  * Then find the SOCI index: index_digest if not NULL, else the manifest's v2 annotation,
  * the referrers API, the fallback tag; fill in the zTOC descriptors. An image without an
  * index is no error (index_found NONE); an index that is malformed or does not fit is.
+ * An annotation whose index is not in the repository counts as none (tools copy images
+ * without their indexes); an explicit digest that is not there is an error.
  */
 int oci_image_resolve(struct oci_client *c, const struct oci_ref *ref,
 		      const struct oci_platform *platform, const struct digest *index_digest,
 		      struct oci_image **ret, struct err *err);
 void oci_image_free(struct oci_image *img);
+
+/*
+ * The manifest that ref names (an index of images too), digest-checked, into b; *ret gets
+ * its media type, digest and size. For tools that list and convert.
+ */
+int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf *b,
+		     struct oci_desc *ret, struct err *err);
 
 /* The whole of a blob, size- and digest-checked, into b (cap: b->max_bytes) or to fd. */
 int oci_blob_get(struct oci_client *c, const struct oci_ref *ref, const struct oci_desc *desc,

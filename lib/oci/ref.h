@@ -19,7 +19,7 @@
 
 struct oci_ref {
 	bool is_layout;
-	char host[262];		/* registry: name[:port] as the API wants it */
+	char host[262];		/* registry: name[:port], lower case; "docker.io" stays that here */
 	char repo[256];		/* registry: repository path */
 	char dir[4096];		/* layout: directory */
 	char tag[129];		/* "" when only a digest was given */

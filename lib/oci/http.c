@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * http.c - transfers on a curl multi handle; see http.h.
+ *
+ * A transfer's way:  WAITING -> ACTIVE -> (curl says done | ENDING: we end it) -> on_done
+ *                    any of them -> DEAD by http_abort(), freed without a word
+ * curl is entered in three places only: add, socket_action, pause; in_curl counts them and
+ * nothing is added or removed while it is not 0.
+ */
+#include "oci/http.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "base/cleanup.h"
+#include "base/list.h"
+
+enum req_state { REQ_WAITING, REQ_ACTIVE, REQ_ENDING, REQ_DEAD };
+
+struct http {
+	struct http_opts opts;
+	char *user_agent;
+	CURLM *multi;
+	unsigned in_curl;
+	/* Each request is in exactly one of these. */
+	struct list waiting, waiting_background, active, ending, dead;
+	uint64_t bytes, requests;
+};
+
+struct http_req {
+	struct list node;
+	struct http *http;
+	enum req_state state;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *url;
+	char origin[300];		/* for the limit of connections per host */
+	char method[8];
+	const struct http_ops *ops;
+	void *arg;
+	struct http_head head;
+	bool head_done, paused, resume;
+	int cb_result;			/* what stopped it: HTTP_STOP or -errno */
+	struct timer stall;
+	enum http_end end;		/* when ENDING */
+	struct err err;
+	char curl_text[CURL_ERROR_SIZE];
+	const uint8_t *body;
+	int body_fd;
+	uint64_t body_start, body_len, body_pos;
+};
+
+static void req_free(struct http_req *req)
+{
+	timer_stop(&req->stall);
+	list_del(&req->node);
+	if (req->easy)
+		curl_easy_cleanup(req->easy);
+	curl_slist_free_all(req->headers);
+	http_head_done(&req->head);
+	free(req->url);
+	free(req);
+}
+DEFINE_CLEANUP(struct http_req *, req_free, cleanup_reqp)
+
+static int fail(struct http_req *req, struct err *err, enum err_kind kind, int num,
+		const char *what)
+{
+	char where[256];
+
+	http_url_redact(req->url, where, sizeof(where));
+	return err_set(err, kind, num, "%s %s: %s", req->method, where, what);
+}
+
+static void req_move(struct http_req *req, enum req_state state, struct list *to)
+{
+	timer_stop(&req->stall);
+	list_del(&req->node);
+	list_add_tail(to, &req->node);
+	req->state = state;
+}
+
+/* --- curl's callbacks ---------------------------------------------------------------- */
+
+/* The head is complete: tell, and note the answer. */
+static size_t head_complete(struct http_req *req, size_t taken)
+{
+	long status = 0;
+	int r;
+
+	curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
+	req->head.status = (int)status;
+	if (status < 200)
+		return taken;
+	req->head_done = true;
+	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
+	r = req->ops->on_head(req->arg, &req->head);
+	if (req->state != REQ_ACTIVE)
+		return 0;
+	req->cb_result = r;
+	return r ? 0 : taken;
+}
+
+static size_t cb_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct http_req *req = arg;
+	size_t len = size * n;
+
+	if (req->state != REQ_ACTIVE)
+		return 0;
+	if (req->head_done)		/* trailers */
+		return len;
+	if (len >= 5 && !memcmp(line, "HTTP/", 5)) {
+		http_head_done(&req->head);
+		http_head_init(&req->head);
+		return len;
+	}
+	if (len == 0 || line[0] == '\r' || line[0] == '\n')
+		return head_complete(req, len);
+	if (http_head_add(&req->head, line, len) < 0) {
+		req->cb_result = -EBADMSG;
+		return 0;
+	}
+	return len;
+}
+
+static size_t cb_write(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_req *req = arg;
+	size_t len = size * n;
+	int r;
+
+	if (req->state != REQ_ACTIVE)
+		return 0;
+	if (req->paused)
+		return CURL_WRITEFUNC_PAUSE;
+	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
+	req->http->bytes += len;
+	r = req->ops->on_data(req->arg, (const uint8_t *)data, len);
+	if (req->state != REQ_ACTIVE)
+		return 0;
+	req->cb_result = r;
+	return r ? 0 : len;
+}
+
+static size_t cb_read(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_req *req = arg;
+	uint64_t left = req->body_len - req->body_pos;
+	size_t len = size * n;
+
+	if (req->state != REQ_ACTIVE)
+		return CURL_READFUNC_ABORT;
+	if (len > left)
+		len = (size_t)left;
+	if (req->body) {
+		memcpy(data, req->body + req->body_pos, len);
+	} else if (len) {
+		ssize_t got = pread(req->body_fd, data, len,
+				    (off_t)(req->body_start + req->body_pos));
+
+		if (got <= 0) {
+			req->cb_result = got < 0 ? -errno : -EIO;
+			return CURL_READFUNC_ABORT;
+		}
+		len = (size_t)got;
+	}
+	req->body_pos += len;
+	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
+	return len;
+}
+
+static int cb_seek(void *arg, curl_off_t off, int whence)
+{
+	struct http_req *req = arg;
+
+	if (whence != SEEK_SET || off < 0 || (uint64_t)off > req->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	req->body_pos = (uint64_t)off;
+	return CURL_SEEKFUNC_OK;
+}
+
+static int cb_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
+{
+	struct http *h = arg;
+	int events = 0;
+
+	(void)easy;
+	(void)sock;
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= POLLIN;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= POLLOUT;
+	h->opts.watch_fd(h->opts.arg, fd, events);
+	return 0;
+}
+
+static int cb_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http *h = arg;
+
+	(void)multi;
+	h->opts.curl_timer(h->opts.arg, ms);
+	return 0;
+}
+
+/* --- setting up ---------------------------------------------------------------------- */
+
+int http_new(const struct http_opts *opts, struct http **ret, struct err *err)
+{
+	struct http *h;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return err_set(err, ERR_SYSTEM, ENOMEM, "libcurl does not start");
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_sys(err, ENOMEM, "HTTP client");
+	h->opts = *opts;
+	list_init(&h->waiting);
+	list_init(&h->waiting_background);
+	list_init(&h->active);
+	list_init(&h->ending);
+	list_init(&h->dead);
+	h->user_agent = strdup(opts->user_agent);
+	h->multi = curl_multi_init();
+	if (!h->multi || !h->user_agent) {
+		http_free(h);
+		return err_sys(err, ENOMEM, "HTTP client");
+	}
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, cb_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, cb_timer);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 64L);
+	*ret = h;
+	return 0;
+}
+
+void http_free(struct http *h)
+{
+	struct http_req *req, *tmp;
+
+	if (!h)
+		return;
+	list_for_each_safe(req, tmp, &h->dead, node) {
+		if (req->easy && h->multi)
+			curl_multi_remove_handle(h->multi, req->easy);
+		req_free(req);
+	}
+	if (h->multi)
+		curl_multi_cleanup(h->multi);
+	free(h->user_agent);
+	free(h);
+	curl_global_cleanup();
+}
+
+static void set_tls(struct http *h, CURL *e, const struct http_tls *tls)
+{
+	bool verify = !h->opts.insecure_tls && !(tls && tls->skip_verify);
+
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, (long)verify);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+	if (!tls)
+		return;
+	if (tls->ca_pem.len) {
+		struct curl_blob blob = { tls->ca_pem.data, tls->ca_pem.len,
+					  CURL_BLOB_NOCOPY };
+
+		curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+	}
+	if (tls->cert_file)
+		curl_easy_setopt(e, CURLOPT_SSLCERT, tls->cert_file);
+	if (tls->key_file)
+		curl_easy_setopt(e, CURLOPT_SSLKEY, tls->key_file);
+}
+
+static void set_method(struct http_req *req)
+{
+	CURL *e = req->easy;
+
+	if (!strcmp(req->method, "GET")) {
+		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+	} else if (!strcmp(req->method, "HEAD")) {
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	} else {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body_len);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, cb_read);
+		curl_easy_setopt(e, CURLOPT_READDATA, req);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, cb_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, req);
+	}
+}
+
+static int set_easy(struct http_req *req)
+{
+	struct http *h = req->http;
+	CURL *e = req->easy;
+	int bad = 0;
+
+	bad |= curl_easy_setopt(e, CURLOPT_URL, req->url) != CURLE_OK;
+	bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
+	bad |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, req->headers) != CURLE_OK;
+	bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, h->user_agent) != CURLE_OK;
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 131072L);
+	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->opts.connect_timeout_ms);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->curl_text);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, req);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, cb_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, req);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, cb_write);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, req);
+	return bad ? -ENOMEM : 0;
+}
+
+static int add_header(struct http_req *req, const char *line)
+{
+	struct curl_slist *list;
+
+	/* Nothing of ours has these; a token or a media type from outside could. */
+	if (strpbrk(line, "\r\n"))
+		return -EINVAL;
+	list = curl_slist_append(req->headers, line);
+	if (!list)
+		return -ENOMEM;
+	req->headers = list;
+	return 0;
+}
+
+static void on_stall(void *arg)
+{
+	struct http_req *req = arg;
+
+	req->end = HTTP_END_BROKEN;
+	fail(req, &req->err, ERR_NETWORK, ETIMEDOUT,
+	     req->head_done ? "no data for too long" : "no answer in time");
+	req_move(req, REQ_ENDING, &req->http->ending);
+}
+
+int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret,
+	       struct err *err)
+{
+	cleanup_(cleanup_reqp) struct http_req *req = calloc(1, sizeof(*req));
+	int r;
+
+	if (!req)
+		return err_sys(err, ENOMEM, "HTTP request");
+	list_init(&req->node);
+	timer_init(&req->stall, on_stall, req);
+	http_head_init(&req->head);
+	req->http = h;
+	req->ops = ask->ops;
+	req->arg = ask->arg;
+	req->body = ask->body;
+	req->body_fd = ask->body_fd;
+	req->body_start = ask->body_off;
+	req->body_len = ask->body_len;
+	snprintf(req->method, sizeof(req->method), "%s", ask->method);
+	req->url = strdup(ask->url);
+	req->easy = curl_easy_init();
+	if (!req->url || !req->easy)
+		return err_sys(err, ENOMEM, "HTTP request");
+	if (http_url_authority(ask->url, req->origin, sizeof(req->origin)) < 0)
+		return fail(req, err, ERR_UNSUPPORTED, EINVAL, "not an http(s) address");
+	r = add_header(req, "Accept-Encoding: identity");
+	if (r == 0)
+		r = add_header(req, "Expect:");
+	for (const char *const *p = ask->headers; p && *p && r == 0; p++)
+		r = add_header(req, *p);
+	if (r == 0)
+		r = set_easy(req);
+	if (r < 0)
+		return fail(req, err, r == -ENOMEM ? ERR_SYSTEM : ERR_CORRUPT, -r,
+			    r == -ENOMEM ? "out of memory" : "line break in a header");
+	set_method(req);
+	set_tls(h, req->easy, ask->tls);
+	list_add_tail(ask->background ? &h->waiting_background : &h->waiting, &req->node);
+	*ret = TAKE_PTR(req);
+	return 0;
+}
+
+void http_abort(struct http_req *req)
+{
+	if (req && req->state != REQ_DEAD)
+		req_move(req, REQ_DEAD, &req->http->dead);
+}
+
+void http_pause(struct http_req *req, bool pause)
+{
+	if (req->state == REQ_DEAD || req->state == REQ_ENDING || req->paused == pause)
+		return;
+	req->paused = pause;
+	req->resume = !pause;
+	if (req->state != REQ_ACTIVE)
+		return;
+	if (pause)
+		timer_stop(&req->stall);
+	else
+		timer_start(req->http->opts.timers, &req->stall,
+			    req->http->opts.stall_timeout_ms);
+}
+
+/* --- running ------------------------------------------------------------------------- */
+
+void http_fd_ready(struct http *h, int fd, int events)
+{
+	int running, mask = 0;
+
+	if (events & POLLIN)
+		mask |= CURL_CSELECT_IN;
+	if (events & POLLOUT)
+		mask |= CURL_CSELECT_OUT;
+	if (events & (POLLERR | POLLHUP | POLLNVAL))
+		mask |= CURL_CSELECT_ERR;
+	h->in_curl++;
+	curl_multi_socket_action(h->multi, fd, mask, &running);
+	h->in_curl--;
+}
+
+void http_timer_fired(struct http *h)
+{
+	int running;
+
+	h->in_curl++;
+	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	h->in_curl--;
+}
+
+static enum http_end classify(const struct http_req *req, CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+		return HTTP_END_OK;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_OPERATION_TIMEDOUT:
+		return HTTP_END_CONNECT;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ISSUER_ERROR:
+		return HTTP_END_CERT;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_FAILED_INIT:
+		return HTTP_END_LOCAL;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return HTTP_END_NOT_HTTP;
+	default:
+		return req->head_done ? HTTP_END_BROKEN : HTTP_END_NOT_HTTP;
+	}
+}
+
+static void set_end_err(struct http_req *req, CURLcode code)
+{
+	char text[300];
+	size_t n;
+
+	n = (size_t)snprintf(text, sizeof(text), "%s",
+			     *req->curl_text ? req->curl_text : curl_easy_strerror(code));
+	if (n >= sizeof(text))
+		n = sizeof(text) - 1;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f)
+			text[i] = '?';
+	switch (req->end) {
+	case HTTP_END_CERT:
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s",
+			 "; if that is your own authority, put its certificate into hosts.toml "
+			 "(ca =) or certs.d");
+		fail(req, &req->err, ERR_AUTH, EACCES, text);
+		break;
+	case HTTP_END_LOCAL:
+		fail(req, &req->err, ERR_SYSTEM, ENOMEM, text);
+		break;
+	default:
+		fail(req, &req->err, ERR_NETWORK,
+		     code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, text);
+	}
+}
+
+/* curl is done with req: why? */
+static void conclude(struct http_req *req, CURLcode code)
+{
+	if (req->cb_result == HTTP_STOP) {
+		req->end = HTTP_END_STOPPED;
+	} else if (req->cb_result == -EBADMSG && !req->head_done) {
+		req->end = HTTP_END_BROKEN;
+		fail(req, &req->err, ERR_CORRUPT, EBADMSG,
+		     "the response header is malformed or too large");
+	} else if (req->cb_result < 0) {
+		req->end = HTTP_END_REFUSED;
+		fail(req, &req->err, ERR_SYSTEM, -req->cb_result, "stopped by the receiver");
+	} else {
+		req->end = classify(req, code);
+		if (req->end == HTTP_END_OK && !req->head_done)
+			req->end = HTTP_END_NOT_HTTP;
+		if (req->end != HTTP_END_OK)
+			set_end_err(req, code);
+	}
+}
+
+static void take_messages(struct http *h)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(h->multi, &left))) {
+		struct http_req *req = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &req);
+		if (!req || req->state != REQ_ACTIVE)
+			continue;
+		conclude(req, msg->data.result);
+		req_move(req, REQ_ENDING, &h->ending);
+	}
+}
+
+static void detach(struct http_req *req)
+{
+	struct http *h = req->http;
+
+	h->in_curl++;
+	curl_multi_remove_handle(h->multi, req->easy);
+	h->in_curl--;
+}
+
+static bool has_room(struct http *h, const struct http_req *req, uint32_t limit)
+{
+	struct http_req *other;
+	uint32_t n = 0;
+
+	list_for_each(other, &h->active, node)
+		n += !strcmp(other->origin, req->origin);
+	return n < limit;
+}
+
+static void activate(struct http_req *req)
+{
+	struct http *h = req->http;
+	CURLMcode code;
+
+	req_move(req, REQ_ACTIVE, &h->active);
+	if (!req->paused)
+		timer_start(h->opts.timers, &req->stall,
+			    (uint64_t)h->opts.connect_timeout_ms + h->opts.stall_timeout_ms);
+	h->requests++;
+	h->in_curl++;
+	code = curl_multi_add_handle(h->multi, req->easy);
+	h->in_curl--;
+	if (code) {
+		req->end = HTTP_END_LOCAL;
+		fail(req, &req->err, ERR_SYSTEM, ENOMEM, curl_multi_strerror(code));
+		req_move(req, REQ_ENDING, &h->ending);
+	}
+}
+
+static void start_waiting(struct http *h)
+{
+	uint32_t all = h->opts.max_connections, some = all > 2 ? all - 2 : all;
+	struct http_req *req, *tmp;
+
+	list_for_each_safe(req, tmp, &h->waiting, node)
+		if (has_room(h, req, all))
+			activate(req);
+	list_for_each_safe(req, tmp, &h->waiting_background, node)
+		if (has_room(h, req, some))
+			activate(req);
+}
+
+/* One unpaused transfer; curl may hand over data right here. */
+static bool resume_one(struct http *h)
+{
+	struct http_req *req;
+
+	list_for_each(req, &h->active, node) {
+		if (!req->resume)
+			continue;
+		req->resume = false;
+		h->in_curl++;
+		curl_easy_pause(req->easy, CURLPAUSE_CONT);
+		h->in_curl--;
+		return true;
+	}
+	return false;
+}
+
+static void end_one(struct http *h)
+{
+	struct http_req *req = list_first(&h->ending, struct http_req, node);
+	const struct http_ops *ops = req->ops;
+	void *arg = req->arg;
+	enum http_end end = req->end;
+	struct err err = req->err;
+
+	detach(req);
+	req_free(req);
+	ops->on_done(arg, end, end == HTTP_END_OK || end == HTTP_END_STOPPED ? NULL : &err);
+}
+
+void http_run_pending(struct http *h)
+{
+	if (h->in_curl)
+		return;
+	for (;;) {
+		while (!list_is_empty(&h->dead)) {
+			struct http_req *req = list_first(&h->dead, struct http_req, node);
+
+			detach(req);
+			req_free(req);
+		}
+		take_messages(h);
+		if (!list_is_empty(&h->ending)) {
+			end_one(h);
+			continue;
+		}
+		if (resume_one(h))
+			continue;
+		start_waiting(h);
+		if (list_is_empty(&h->ending) && list_is_empty(&h->dead))
+			return;
+	}
+}
+
+void http_count(const struct http *h, uint64_t *ret_bytes, uint64_t *ret_requests)
+{
+	*ret_bytes = h->bytes;
+	*ret_requests = h->requests;
+}

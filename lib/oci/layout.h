@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * layout.h - `oci:DIR`: the same repository interface over an OCI image layout on disk.
+ *
+ * Every path is opened beneath DIR (openat2 RESOLVE_BENEATH), so that neither a name nor a
+ * symbolic link leads out of it. Reads of blobs go through client_run(); index.json and
+ * writes are blocking, for the sync calls of image.h and push.h.
+ * Source: OCI image-spec image-layout.md.
+ */
+#ifndef LZ_OCI_LAYOUT_H
+#define LZ_OCI_LAYOUT_H
+
+#include <jansson.h>
+
+#include "oci/repo.h"
+
+#define LAYOUT_REF_NAME "org.opencontainers.image.ref.name"
+
+int layout_read_start(struct oci_repo *repo, const struct oci_desc *desc, uint64_t off,
+		      uint64_t len, const struct oci_read *read, struct oci_req **ret,
+		      struct err *err);
+
+/* index.json, parsed. */
+int layout_index(struct oci_repo *repo, json_t **ret, struct err *err);
+/*
+ * The descriptor that tag names; tag "": "latest", or the only one there is. Kind
+ * UNSUPPORTED/ENOENT if there is none.
+ */
+int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
+		   struct err *err);
+
+/* "blobs/sha256/HEX" */
+void layout_blob_path(const struct digest *d, char ret[96]);
+
+/* --- writing --- */
+
+/* Store a blob whose digest has been checked; len bytes from data, or from fd at 0. */
+int layout_put_blob(struct oci_repo *repo, const struct digest *digest, const void *data,
+		    int fd, uint64_t len, struct err *err);
+bool layout_has_blob(struct oci_repo *repo, const struct digest *digest, uint64_t size);
+/*
+ * Put desc into index.json: replaces the entry of the same tag, or, with tag NULL, the one
+ * of the same digest.
+ */
+int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_desc *desc,
+		     struct err *err);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* manifest.c - see manifest.h. */
+#include "oci/manifest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_index_type(const char *t)
+{
+	return !strcmp(t, MEDIA_OCI_INDEX) || !strcmp(t, MEDIA_DOCKER_LIST);
+}
+
+static bool is_image_type(const char *t)
+{
+	return !strcmp(t, MEDIA_OCI_MANIFEST) || !strcmp(t, MEDIA_DOCKER_MANIFEST);
+}
+
+static int corrupt(struct err *err, const char *what, const char *why)
+{
+	return err_set(err, ERR_CORRUPT, EINVAL, "%s: %s", what, why);
+}
+
+int manifest_kind_of(const json_t *doc, const char *media_type, const char *what,
+		     enum manifest_kind *ret, struct err *err)
+{
+	bool has_list = json_object_get(doc, "manifests");
+	bool has_layers = json_object_get(doc, "layers") || json_object_get(doc, "config");
+	char own[128];
+	uint64_t version = 0;
+
+	if (jdoc_copy(doc, "mediaType", own, sizeof(own)) < 0)
+		return corrupt(err, what, "mediaType is malformed");
+	if (jdoc_u64(doc, "schemaVersion", &version) < 0 || version != 2)
+		return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "%s: not of schema version 2 "
+			       "(very old images must be pushed again with a current tool)", what);
+	if (has_list && has_layers)
+		return corrupt(err, what, "both an image and an index of images");
+	if (*own && (is_index_type(media_type) || is_image_type(media_type)) &&
+	    strcmp(own, media_type))
+		return corrupt(err, what, "the mediaType is not the one announced");
+	if (!*own)
+		snprintf(own, sizeof(own), "%s", media_type);
+	if (has_list && !is_image_type(own))
+		*ret = MANIFEST_INDEX;
+	else if (has_layers && !is_index_type(own))
+		*ret = MANIFEST_IMAGE;
+	else
+		return corrupt(err, what, "neither an image manifest nor an image index");
+	return 0;
+}
+
+/* --- platforms ----------------------------------------------------------------------- */
+
+/* Ways to say "the ordinary one". */
+static const char *normal_variant(const char *arch, const char *variant)
+{
+	if ((!strcmp(arch, "arm64") && !strcmp(variant, "v8")) ||
+	    (!strcmp(arch, "amd64") && !strcmp(variant, "v1")))
+		return "";
+	return variant;
+}
+
+/* How well an entry suits: 0 not at all. A machine runs lower variants than its own. */
+static unsigned score(const struct oci_platform *want, const struct oci_platform *have)
+{
+	const char *w = normal_variant(want->arch, want->variant);
+	const char *h = normal_variant(have->arch, have->variant);
+
+	if (strcmp(want->os, have->os) || strcmp(want->arch, have->arch))
+		return 0;
+	if (!strcmp(w, h))
+		return 100;
+	if (!*h)
+		return 50;
+	if (!*w)
+		return 10;
+	if (w[0] == 'v' && h[0] == 'v' && !w[2] && !h[2] && h[1] < w[1])
+		return 60u + (unsigned)(h[1] & 15);
+	return 0;
+}
+
+static int entry_platform(const json_t *entry, struct oci_platform *ret)
+{
+	const json_t *p = json_object_get(entry, "platform");
+
+	if (jdoc_copy(p, "os", ret->os, sizeof(ret->os)) < 0 ||
+	    jdoc_copy(p, "architecture", ret->arch, sizeof(ret->arch)) < 0 ||
+	    jdoc_copy(p, "variant", ret->variant, sizeof(ret->variant)) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+/* An image of some platform, not an attestation, a SOCI index or another artifact. */
+static bool is_candidate(const json_t *entry)
+{
+	const char *type = jdoc_str(entry, "mediaType");
+
+	return type && (is_image_type(type) || is_index_type(type)) &&
+	       !jdoc_str(entry, "artifactType") &&
+	       !jdoc_annotation(entry, "vnd.docker.reference.type") &&
+	       !jdoc_annotation(entry, "com.amazon.soci.image-manifest-digest");
+}
+
+static void note_platform(const struct oci_platform *p, char *list, size_t size)
+{
+	size_t n = strlen(list);
+
+	if (n + 90 < size)
+		snprintf(list + n, size - n, "%s%s/%s%s%s", n ? ", " : "", p->os, p->arch,
+			 *p->variant ? "/" : "", p->variant);
+}
+
+int manifest_choose(const json_t *index, const struct oci_platform *platform,
+		    const char *what, struct oci_desc *ret, struct err *err)
+{
+	const json_t *list = json_object_get(index, "manifests"), *e, *best = NULL;
+	const json_t *unmarked = NULL;
+	unsigned best_score = 0, nunmarked = 0;
+	char there[256] = "";
+	size_t i;
+
+	if (!json_is_array(list))
+		return corrupt(err, what, "manifests is not an array");
+	json_array_foreach(list, i, e) {
+		struct oci_platform p = { 0 };
+		unsigned s;
+
+		if (!is_candidate(e))
+			continue;
+		if (entry_platform(e, &p) < 0)
+			return corrupt(err, what, "a platform is malformed");
+		if (!*p.os && !*p.arch) {
+			unmarked = e;
+			nunmarked++;
+			continue;
+		}
+		note_platform(&p, there, sizeof(there));
+		s = score(platform, &p);
+		if (s > best_score) {
+			best_score = s;
+			best = e;
+		}
+	}
+	/* A layout or a converted image with a single entry need not say its platform. */
+	if (!best && nunmarked == 1 && !*there)
+		best = unmarked;
+	if (!best)
+		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s: no image for %s/%s%s%s (there "
+			       "is: %s)", what, platform->os, platform->arch,
+			       *platform->variant ? "/" : "", platform->variant,
+			       *there ? there : "nothing");
+	if (jdoc_desc(best, ret) < 0)
+		return corrupt(err, what, "the descriptor of the image is malformed");
+	return 0;
+}
+
+/* --- image manifests ----------------------------------------------------------------- */
+
+static bool ends_in(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+enum oci_layer_kind manifest_layer_kind(const char *t)
+{
+	if (strncmp(t, "application/vnd.oci.image.layer.", 32) &&
+	    strncmp(t, "application/vnd.docker.image.rootfs.", 36))
+		return OCI_LAYER_OTHER;
+	if (ends_in(t, ".tar+gzip") || ends_in(t, ".tar.gzip") || ends_in(t, ".tar.gz"))
+		return OCI_LAYER_GZIP;
+	if (ends_in(t, ".tar+zstd") || ends_in(t, ".tar.zstd"))
+		return OCI_LAYER_ZSTD;
+	if (ends_in(t, ".tar"))
+		return OCI_LAYER_TAR;
+	return OCI_LAYER_OTHER;
+}
+
+int manifest_parse_image(const json_t *doc, const char *what, struct oci_image *img,
+			 bool *ret_has_soci, struct digest *ret_soci, struct err *err)
+{
+	const json_t *layers = json_object_get(doc, "layers"), *e;
+	const char *soci = jdoc_annotation(doc, ANNOTATION_SOCI_INDEX);
+	size_t n = json_array_size(layers), i;
+
+	if (jdoc_desc(json_object_get(doc, "config"), &img->config) < 0)
+		return corrupt(err, what, "the config descriptor is missing or malformed");
+	if (strcmp(img->config.media_type, MEDIA_OCI_CONFIG) &&
+	    strcmp(img->config.media_type, MEDIA_DOCKER_CONFIG))
+		return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "%s: not a container image, "
+			       "its config is %s", what, img->config.media_type);
+	if (!json_is_array(layers) || n > MANIFEST_MAX_LAYERS)
+		return corrupt(err, what, "layers is not an array, or too long a one");
+	img->layers = calloc(n ? n : 1, sizeof(*img->layers));
+	if (!img->layers)
+		return err_sys(err, ENOMEM, "%s", what);
+	img->nlayers = (uint32_t)n;
+	json_array_foreach(layers, i, e) {
+		if (jdoc_desc(e, &img->layers[i].desc) < 0)
+			return corrupt(err, what, "the descriptor of a layer is malformed");
+		img->layers[i].kind = manifest_layer_kind(img->layers[i].desc.media_type);
+	}
+	*ret_has_soci = soci != NULL;
+	if (soci && digest_parse(soci, strlen(soci), ret_soci) < 0)
+		return corrupt(err, what, "the annotation " ANNOTATION_SOCI_INDEX
+			       " is not a digest");
+	return 0;
+}
+
+int manifest_parse_config(const void *data, size_t len, const char *what,
+			  struct oci_image *img, struct err *err)
+{
+	cleanup_json json_t *doc = NULL;
+	struct oci_platform *p = &img->platform;
+	const json_t *ids, *e;
+	size_t i;
+	int r;
+
+	r = jdoc_parse(data, len, what, &doc, err);
+	if (r < 0)
+		return r;
+	if (jdoc_copy(doc, "os", p->os, sizeof(p->os)) < 0 ||
+	    jdoc_copy(doc, "architecture", p->arch, sizeof(p->arch)) < 0 ||
+	    jdoc_copy(doc, "variant", p->variant, sizeof(p->variant)) < 0)
+		return corrupt(err, what, "os, architecture or variant is malformed");
+	ids = json_object_get(json_object_get(doc, "rootfs"), "diff_ids");
+	if (json_array_size(ids) != img->nlayers)
+		return corrupt(err, what, "rootfs.diff_ids does not have one entry per layer");
+	json_array_foreach(ids, i, e)
+		if (!json_is_string(e) ||
+		    digest_parse(json_string_value(e), json_string_length(e),
+				 &img->layers[i].diff_id) < 0)
+			return corrupt(err, what, "a diff_id is not a digest");
+	return 0;
+}
