@@ -90,7 +90,11 @@ static void test_fallback_tag(void)
 	oci_image_free(img);
 	/* The list that soci push 0.4.1 wrote. */
 	tag("fix/main:sha256-430749d89e61796dbef5eecac1d5dbf02c350bea70e17274fb2411aea8921077",
-	    "sha256:7a2a8d5b2f1f4f0d");
+	    "sha256:eb0c4f63a981419c6745db2736c14f261fb73dc09fbebc6f0f00d62f3b0dd867");
+	is_int(resolve("fix/main", NULL, &img, &err), 0, "with the fallback tag");
+	is_int(img ? img->index_found : OCI_INDEX_NONE, OCI_INDEX_FALLBACK_TAG, "the index is found");
+	is_int(img ? count_ztocs(img) : 0, 5, "five zTOCs");
+	oci_image_free(img);
 	registry_ctl(&reg, "reset", "{}");
 }
 
