@@ -9,7 +9,8 @@
  * "/", ".." cannot leave the root); missing parents become 0755 root-owned directories.
  * A directory that replaces a directory keeps its children and takes the new metadata.
  * Memory: about 100 bytes and the name per entry; names and xattrs are borrowed from the
- * zTOCs, which must outlive the tree. One thread.
+ * zTOCs, which must outlive the tree. One thread. The finer rules, symlinked parents among
+ * them, stand in tree_apply.c.
  */
 #ifndef LZ_IMAGE_TREE_H
 #define LZ_IMAGE_TREE_H
@@ -57,6 +58,7 @@ typedef int (*tree_visit)(void *arg, uint64_t parent_ino, struct ztoc_str name,
 
 /* The root comes first, with an empty name and itself as parent. */
 int tree_walk(const struct tree *t, tree_visit visit, void *arg, struct err *err);
-uint64_t tree_inode_count(const struct tree *t);
+/* Walks the tree: inodes that can be reached, the root included. */
+int tree_inode_count(const struct tree *t, uint64_t *ret, struct err *err);
 
 #endif
