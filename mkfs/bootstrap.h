@@ -11,7 +11,7 @@
  *   BOOTSTRAP_CACHEFILES  one device per layer with data, tag = blob ID
  *   BOOTSTRAP_FANOTIFY    one device per segment, in layer order, then segment order
  * Device table within the first 8 MiB; at most 65,535 devices. Output is bit-identical for
- * identical input: UUID and build time come from the zTOC digests.
+ * identical input: the UUID comes from the zTOC digests, the build time is 0.
  */
 #ifndef LZ_MKFS_BOOTSTRAP_H
 #define LZ_MKFS_BOOTSTRAP_H
