@@ -6,8 +6,9 @@
 
 #include "base/cleanup.h"
 #include "cli/ztoc_common.h"
+#include "ztoc/verify.h"
 
-static json_t *json_totals(const struct extract_totals *t, const struct err *err)
+static json_t *json_totals(const struct verify_totals *t, const struct err *err)
 {
 	return json_pack("{s:b s:I s:I s:I s:I s:I s:I s:I s:s*}", "ok", err->kind == ERR_NONE,
 			 "spans", (json_int_t)t->spans, "layer_bytes",
@@ -18,7 +19,7 @@ static json_t *json_totals(const struct extract_totals *t, const struct err *err
 			 err->kind == ERR_NONE ? NULL : err->text);
 }
 
-static int report(const struct extract_totals *t, const struct err *err, bool json)
+static int report(const struct verify_totals *t, const struct err *err, bool json)
 {
 	char layer[24], files[24];
 
@@ -46,11 +47,11 @@ int cmd_ztoc_verify(int argc, char **argv)
 	const struct cli_usage usage = {
 		.command = "ztoc verify", .args = "ZTOC", .min_args = 1, .max_args = 1,
 		.text = "Check that a layer is the one a zTOC was made for: every span's digest, every\n"
-			"checkpoint, and that every file can be read.",
+			"checkpoint, and every entry against the tar's own headers.",
 		.opts = opts,
 	};
 	cleanup_(ztoc_file_done) struct ztoc_file f = ZTOC_FILE_INIT;
-	struct extract_totals totals = { 0 };
+	struct verify_totals totals = { 0 };
 	cleanup_close int layer_fd = -1;
 	struct err err = ERR_INIT;
 	struct cli_args args;
@@ -66,7 +67,7 @@ int cmd_ztoc_verify(int argc, char **argv)
 		r = ztoc_layer_open(f.ztoc, layer, &layer_fd, &err);
 	x = (struct extract){ f.ztoc, layer_fd, INFLATE_BEST };
 	if (r == 0)
-		r = extract_verify(&x, &totals, &err);
+		r = verify_layer(&x, &totals, &err);
 	if (r == 0)
 		ztoc_check_lazy(f.ztoc, &err);
 	return report(&totals, &err, json);

@@ -4,20 +4,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "ztoc/gzip.h"
 
 #define HOLD_BYTES (16u << 20)	/* a span of at most this many bytes is read once */
 #define PIECE_BYTES (1u << 20)
 
 DEFINE_CLEANUP(struct inflater *, inflater_free, inflater_freep)
 
-static int read_layer(const struct extract *x, uint8_t *buf, size_t len, uint64_t off,
-		      struct err *err)
+int extract_read_layer(const struct extract *x, uint8_t *buf, size_t len, uint64_t off,
+		       struct err *err)
 {
 	int r = io_pread_full(x->layer_fd, buf, len, off);
 
@@ -50,7 +48,7 @@ static int span_held(const struct extract *x, const struct ztoc_span *s, struct 
 
 	if (!buf)
 		return err_sys(err, ENOMEM, "%zu bytes", len);
-	r = read_layer(x, buf, len, s->comp_start, err);
+	r = extract_read_layer(x, buf, len, s->comp_start, err);
 	if (r < 0)
 		return r;
 	digest_of(buf, len, &got);
@@ -69,7 +67,7 @@ static int span_pass(const struct extract *x, const struct ztoc_span *s, uint8_t
 	for (uint64_t off = s->comp_start; off < s->comp_end;) {
 		uint64_t left = s->comp_end - off;
 		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-		int r = read_layer(x, buf, n, off, err);
+		int r = extract_read_layer(x, buf, n, off, err);
 
 		if (r < 0)
 			return r;
@@ -95,9 +93,9 @@ static int span_large(const struct extract *x, const struct ztoc_span *s, struct
 	return r < 0 ? r : span_pass(x, s, buf, inf, err);
 }
 
-/* The first out_len bytes of span i. */
-static int span_run(const struct extract *x, uint32_t i, uint64_t out_len, inflate_sink sink,
-		    void *arg, struct err *err)
+/* Inflate span i; `finish`: exactly out_len bytes must come. */
+static int span_run(const struct extract *x, uint32_t i, uint64_t out_len, bool finish,
+		    inflate_sink sink, void *arg, struct err *err)
 {
 	cleanup_(inflater_freep) struct inflater *inf = NULL;
 	struct inflate_span is;
@@ -112,9 +110,51 @@ static int span_run(const struct extract *x, uint32_t i, uint64_t out_len, infla
 	if (r == 0)
 		r = s.comp_end - s.comp_start <= HOLD_BYTES ? span_held(x, &s, inf, err)
 							    : span_large(x, &s, inf, err);
-	if (r == 0)
+	if (r == 0 && finish)
 		r = inflater_finish(inf, err);
-	return r < 0 ? err_prefix(err, "span %u", i) : 0;
+	return r < 0 ? err_prefix(err, "span %u", i), r : 0;
+}
+
+int extract_span(const struct extract *x, uint32_t i, inflate_sink sink, void *arg,
+		 struct err *err)
+{
+	struct ztoc_span s;
+
+	ztoc_span_get(x->ztoc, i, &s);
+	return span_run(x, i, s.out_end - s.out_start, true, sink, arg, err);
+}
+
+struct rest {
+	inflate_sink sink;
+	void *arg;
+	uint64_t len;
+};
+
+static int rest_sink(void *arg, const uint8_t *data, size_t len)
+{
+	struct rest *rest = arg;
+
+	rest->len += len;
+	return rest->sink(rest->arg, data, len);
+}
+
+int extract_rest(const struct extract *x, inflate_sink sink, void *arg, struct err *err)
+{
+	uint32_t last = ztoc_span_count(x->ztoc) - 1;
+	struct rest rest = { sink, arg, 0 };
+	struct ztoc_span s;
+	int r = span_run(x, last, INT64_MAX, false, rest_sink, &rest, err);
+
+	ztoc_span_get(x->ztoc, last, &s);
+	if (r == -ECANCELED) {
+		if (err)
+			*err = (struct err)ERR_INIT;
+		return 0;
+	}
+	if (r == 0 && rest.len < s.out_end - s.out_start)
+		return err_set(err, ERR_CORRUPT, EIO, "span %u: %llu bytes are missing", last,
+			       (unsigned long long)(s.out_end - s.out_start - rest.len));
+	return r;
 }
 
 int extract_check_layer(const struct extract *x, struct err *err)
@@ -168,7 +208,7 @@ int extract_range(const struct extract *x, uint64_t off, uint64_t len, inflate_s
 		stop = end < s.out_end ? end : s.out_end;
 		cut.skip = off - s.out_start;
 		if (stop > off)
-			r = span_run(x, i, stop - s.out_start, cut_sink, &cut, err);
+			r = span_run(x, i, stop - s.out_start, true, cut_sink, &cut, err);
 		off = stop;
 	}
 	return r;
@@ -187,109 +227,4 @@ int extract_entry(const struct extract *x, uint64_t i, inflate_sink sink, void *
 			       "a sparse file in PAX form (GNU.sparse.*): the zTOC does not say "
 			       "where its data lies");
 	return extract_range(x, e.offset, e.size, sink, arg, err);
-}
-
-/* --- verify ------------------------------------------------------------------------ */
-
-/* The last 32 KiB of the tar stream; zeros before its start. */
-struct tail {
-	uint8_t bytes[ZTOC_WINDOW_BYTES];
-};
-
-static int tail_sink(void *arg, const uint8_t *data, size_t len)
-{
-	struct tail *t = arg;
-	size_t n = len < sizeof(t->bytes) ? len : sizeof(t->bytes);
-
-	memmove(t->bytes, t->bytes + n, sizeof(t->bytes) - n);
-	memcpy(t->bytes + sizeof(t->bytes) - n, data + len - n, n);
-	return 0;
-}
-
-/* The gzip header ends where span 0 begins. */
-static int verify_header(const struct extract *x, struct err *err)
-{
-	struct gzip_header h = { .part = GZIP_FIXED };
-	uint64_t off = 0;
-	struct ztoc_span s;
-	int done = 0;
-
-	ztoc_span_get(x->ztoc, 0, &s);
-	while (done == 0) {
-		uint8_t buf[512];
-		uint64_t left = ztoc_comp_size(x->ztoc) - off;
-		size_t n = left < sizeof(buf) ? (size_t)left : sizeof(buf);
-		int r = read_layer(x, buf, n, off, err);
-
-		if (r < 0)
-			return r;
-		if (n == 0)
-			return err_set(err, ERR_CORRUPT, EIO, "layer: the gzip header has no end");
-		for (size_t k = 0; k < n && done == 0; k++, off++)
-			done = gzip_header_feed(&h, buf[k]);
-	}
-	if (done < 0)
-		return err_set(err, ERR_CORRUPT, EIO, "layer: no gzip header");
-	if (off != s.comp_start)
-		return err_set(err, ERR_CORRUPT, EIO,
-			       "layer: the gzip header has %llu bytes, but the zTOC has span 0 "
-			       "start at %llu",
-			       (unsigned long long)off, (unsigned long long)s.comp_start);
-	return 0;
-}
-
-static int verify_span(const struct extract *x, uint32_t i, struct tail *tail,
-		       struct extract_totals *t, struct err *err)
-{
-	struct ztoc_span s;
-	int r;
-
-	ztoc_span_get(x->ztoc, i, &s);
-	if (s.window && memcmp(s.window, tail->bytes, sizeof(tail->bytes)) != 0)
-		return err_set(err, ERR_CORRUPT, EIO,
-			       "span %u: its window is not what precedes it in the tar", i);
-	r = span_run(x, i, s.out_end - s.out_start, tail_sink, tail, err);
-	t->spans++;
-	t->comp_bytes += s.comp_end - s.comp_start;
-	t->out_bytes += s.out_end - s.out_start;
-	return r;
-}
-
-static void count_files(const struct ztoc *z, struct extract_totals *t)
-{
-	t->entries = ztoc_entry_count(z);
-	for (uint64_t i = 0; i < t->entries; i++) {
-		struct ztoc_entry e;
-
-		ztoc_entry_get(z, i, &e);
-		if (e.type != ZTOC_REG)
-			continue;
-		if (ztoc_entry_is_sparse(z, i)) {
-			t->sparse_files++;
-			continue;
-		}
-		t->files++;
-		t->file_bytes += e.size;
-	}
-}
-
-int extract_verify(const struct extract *x, struct extract_totals *ret, struct err *err)
-{
-	cleanup_free struct tail *tail = calloc(1, sizeof(*tail));
-	struct extract_totals t = { 0 };
-	uint32_t nspans = ztoc_span_count(x->ztoc);
-	int r;
-
-	if (!tail)
-		return err_sys(err, ENOMEM, "verify");
-	r = extract_check_layer(x, err);
-	if (r == 0 && nspans > 0 && ztoc_compression(x->ztoc) == ZTOC_GZIP)
-		r = verify_header(x, err);
-	for (uint32_t i = 0; i < nspans && r == 0; i++)
-		r = verify_span(x, i, tail, &t, err);
-	if (r < 0)
-		return r;
-	count_files(x->ztoc, &t);
-	*ret = t;
-	return 0;
 }

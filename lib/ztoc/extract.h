@@ -23,12 +23,6 @@ struct extract {
 	enum inflate_backend backend;	/* for gzip layers */
 };
 
-struct extract_totals {
-	uint64_t spans, comp_bytes, out_bytes;
-	uint64_t entries, files, file_bytes;	/* files: regular ones, sparse ones not counted */
-	uint64_t sparse_files;
-};
-
 /* Is the layer's size the one that the zTOC is for? */
 int extract_check_layer(const struct extract *x, struct err *err);
 /* Tar bytes [off, off+len) in order; the range lies within ztoc_out_size(). */
@@ -37,11 +31,17 @@ int extract_range(const struct extract *x, uint64_t off, uint64_t len, inflate_s
 /* The data of entry i, a regular file. */
 int extract_entry(const struct extract *x, uint64_t i, inflate_sink sink, void *arg,
 		  struct err *err);
+/* All tar bytes of span i; it must inflate to exactly its length. */
+int extract_span(const struct extract *x, uint32_t i, inflate_sink sink, void *arg,
+		 struct err *err);
 /*
- * Every span: digest, inflates to exactly its length, and its last 32 KiB are the window
- * of the next; the gzip header ends where span 0 begins. With that, every file that the
- * zTOC lists can be read.
+ * The last span, and on to the end of the data: what follows ztoc_out_size() (padding, if
+ * all is well) is handed on too. The sink ends it early with -ECANCELED, which is not an
+ * error.
  */
-int extract_verify(const struct extract *x, struct extract_totals *ret, struct err *err);
+int extract_rest(const struct extract *x, inflate_sink sink, void *arg, struct err *err);
+/* len bytes of the layer at off. */
+int extract_read_layer(const struct extract *x, uint8_t *buf, size_t len, uint64_t off,
+		       struct err *err);
 
 #endif

@@ -15,8 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "ztoc/extract.h"
-#include "ztoc/ztoc.h"
+#include "ztoc/verify.h"
 
 #define FIXTURES "tests/fixtures/soci"
 #define ZEROS_32K "sha256:c35020473aed1b4642cd726cad727b63fff2824ad68cedd7ffb73c7cbd890479"
@@ -337,15 +336,15 @@ static void check_truth(const struct fixture *f)
 static void check_spans(const struct fixture *f)
 {
 	struct err err = ERR_INIT;
-	struct extract_totals t;
+	struct verify_totals t;
 	int r = 0;
 
 	for (int b = 0; r == 0 && b < 1 + inflate_has_isal(); b++) {
 		struct extract x = { f->z, f->layer_fd, b ? INFLATE_ISAL : INFLATE_ZLIB };
 
-		r = extract_verify(&x, &t, &err);
+		r = verify_layer(&x, &t, &err);
 	}
-	ok(r == 0, "%s/%s: every span has its digest, length and window %s", f->set, f->name,
+	ok(r == 0, "%s/%s: verifies: spans, windows, entries %s", f->set, f->name,
 	   err.text);
 }
 
@@ -457,11 +456,11 @@ static void test_legacy(void)
 static void test_legacy_fname(void)
 {
 	struct err err = ERR_INIT;
-	struct extract_totals t;
+	struct verify_totals t;
 	struct fixture f;
 
 	legacy_open(&f, "gzv-fname");
-	ok(extract_verify(&(struct extract){ f.z, f.layer_fd, INFLATE_BEST }, &t, &err) < 0 &&
+	ok(verify_layer(&(struct extract){ f.z, f.layer_fd, INFLATE_BEST }, &t, &err) < 0 &&
 	   strstr(err.text, "gzip header has 20 bytes"), "%s: does not verify: %s", f.name,
 	   err.text);
 	for (int b = 0; b < 1 + inflate_has_isal(); b++) {

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ztoc_verify_test.c - lib/ztoc/verify and extract: a layer and a zTOC that do not go
+ * together are told apart, whatever the difference; nothing unverified reaches a sink.
+ */
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/le.h"
+#include "tests/unit/ztoc_make.h"
+#include "ztoc/verify.h"
+
+#define FIXTURES "tests/fixtures/soci"
+
+struct pair {
+	struct buf ztoc, layer;
+};
+
+static void pair_load(struct pair *p, const char *ztoc, const char *layer)
+{
+	char rel[512];
+
+	*p = (struct pair){ 0 };
+	snprintf(rel, sizeof(rel), FIXTURES "/ztoc/soci-head-smallspan/%s", ztoc);
+	if (io_read_file(AT_FDCWD, tap_src(rel), &p->ztoc) < 0)
+		bail("cannot read %s", rel);
+	snprintf(rel, sizeof(rel), FIXTURES "/layers/%s", layer);
+	if (io_read_file(AT_FDCWD, tap_src(rel), &p->layer) < 0)
+		bail("cannot read %s", rel);
+}
+
+static void pair_done(struct pair *p)
+{
+	buf_done(&p->ztoc);
+	buf_done(&p->layer);
+}
+
+/* An fd of a file with the layer's bytes. */
+static int layer_fd(const struct pair *p)
+{
+	int fd = memfd_create("layer", MFD_CLOEXEC);
+
+	if (fd < 0 || io_write_full(fd, p->layer.data, p->layer.len) < 0)
+		bail("memfd");
+	return fd;
+}
+
+static int verify(const struct pair *p, struct err *err)
+{
+	struct verify_totals totals;
+	struct ztoc *z;
+	int fd, r;
+
+	*err = (struct err)ERR_INIT;
+	r = ztoc_open(p->ztoc.data, p->ztoc.len, &z, err);
+	if (r < 0)
+		bail("the zTOC does not open: %s", err->text);
+	fd = layer_fd(p);
+	r = verify_layer(&(struct extract){ z, fd, INFLATE_BEST }, &totals, err);
+	close(fd);
+	ztoc_free(z);
+	return r;
+}
+
+static void differs(const struct pair *p, const char *want, const char *what)
+{
+	struct err err;
+
+	ok(verify(p, &err) < 0 && err.kind == ERR_CORRUPT && strstr(err.text, want), "%s: %s", what,
+	   err.text);
+}
+
+/* Put `to` over the only place where `from` stands. */
+static void replace(struct buf *b, const void *from, const void *to, size_t len)
+{
+	uint8_t *at = memmem(b->data, b->len, from, len);
+
+	if (!at || memmem(at + 1, b->len - (size_t)(at + 1 - b->data), from, len))
+		bail("the bytes to replace are not there once");
+	memcpy(at, to, len);
+}
+
+static void replace_u64(struct buf *b, uint64_t from, uint64_t to)
+{
+	uint8_t x[8], y[8];
+
+	le64_put(x, from);
+	le64_put(y, to);
+	replace(b, x, y, 8);
+}
+
+/* Fields of ./dir0/f03 in plain.ztoc, which no digest covers but the zTOC's own. */
+static void test_toc(void)
+{
+	struct ztoc_entry e = { .size = 0 };
+	struct pair p;
+	struct ztoc *z;
+	struct err err;
+
+	pair_load(&p, "plain.ztoc", "plain.tar");
+	is_int(verify(&p, &err), 0, "the true pair verifies %s", err.text);
+	if (ztoc_open(p.ztoc.data, p.ztoc.len, &z, &err) < 0)
+		bail("%s", err.text);
+	ztoc_entry_get(z, 3, &e);
+	ztoc_free(z);
+
+	replace(&p.ztoc, "./dir0/f03", "./dir0/f0X", 10);
+	differs(&p, "another name", "a name");
+	replace(&p.ztoc, "./dir0/f0X", "./dir0/f03", 10);
+	replace_u64(&p.ztoc, e.offset, e.offset - 512);
+	differs(&p, "another offset", "an offset");
+	replace_u64(&p.ztoc, e.offset - 512, e.offset);
+	replace_u64(&p.ztoc, e.size, e.size - 1);
+	differs(&p, "another size", "a size");
+	replace_u64(&p.ztoc, e.size - 1, e.size);
+	replace_u64(&p.ztoc, 519168, 519168 - 512);
+	differs(&p, "tar ends", "the tar's end");
+	replace_u64(&p.ztoc, 519168 - 512, 519168);
+	is_int(verify(&p, &err), 0, "and put right again it verifies %s", err.text);
+	pair_done(&p);
+}
+
+static int no_sink(void *arg, const uint8_t *data, size_t len)
+{
+	(void)data;
+	*(uint64_t *)arg += len;
+	return 0;
+}
+
+static void test_layer(void)
+{
+	struct pair p;
+	struct ztoc *z;
+	struct err err;
+	uint64_t got = 0;
+	int fd;
+
+	pair_load(&p, "gzv-mm2.ztoc", "gzv-mm2.tar.gz");
+	is_int(verify(&p, &err), 0, "gzip: the true pair verifies %s", err.text);
+	p.layer.data[100000] ^= 1;
+	differs(&p, "have digest", "gzip: a bit of the layer");
+	if (ztoc_open(p.ztoc.data, p.ztoc.len, &z, &err) < 0)
+		bail("%s", err.text);
+	fd = layer_fd(&p);
+	struct extract x = { z, fd, INFLATE_BEST };
+	struct ztoc_span s;
+	uint32_t i = 0;
+
+	for (ztoc_span_get(z, 0, &s); s.comp_end <= 100000; i++)
+		ztoc_span_get(z, i + 1, &s);
+	ok(extract_range(&x, s.out_start, 1, no_sink, &got, &err) < 0 && got == 0,
+	   "gzip: no byte of the damaged span comes out: %s", err.text);
+	ok(extract_range(&x, 0, s.out_start, no_sink, &got, &err) == 0 && got == s.out_start,
+	   "gzip: the spans before it are readable");
+	got = 0;
+	ok(extract_range(&x, s.out_start - 10, 20, no_sink, &got, &err) < 0 && got == 10,
+	   "gzip: a range into it ends where it begins");
+	is_int(extract_range(&x, ztoc_out_size(z), 1, no_sink, &got, &err), -EINVAL,
+	       "a range past the end is refused");
+	close(fd);
+	ztoc_free(z);
+	p.layer.data[100000] ^= 1;
+	p.layer.len--;
+	differs(&p, "bytes, but the zTOC is for", "gzip: a byte short");
+	p.layer.len++;
+	buf_add(&p.layer, "", 1);
+	differs(&p, "bytes, but the zTOC is for", "gzip: a byte long");
+	pair_done(&p);
+}
+
+static void test_window(void)
+{
+	struct pair p;
+	struct ztoc *z;
+	struct err err;
+	uint64_t at;
+
+	pair_load(&p, "gzv-mm2.ztoc", "gzv-mm2.tar.gz");
+	if (ztoc_open(p.ztoc.data, p.ztoc.len, &z, &err) < 0)
+		bail("%s", err.text);
+	at = ztoc_window_offset(z, 2);
+	ztoc_free(z);
+	p.ztoc.data[at + 77] ^= 0x20;
+	differs(&p, "span 2: its window", "a byte of a window");
+	pair_done(&p);
+}
+
+/* A checkpoint moved: the output before it is longer or shorter than the zTOC says. */
+static void test_checkpoint(void)
+{
+	struct pair p;
+	struct ztoc *z;
+	struct err err;
+	uint64_t at, out;
+
+	pair_load(&p, "gzv-mm2.ztoc", "gzv-mm2.tar.gz");
+	if (ztoc_open(p.ztoc.data, p.ztoc.len, &z, &err) < 0)
+		bail("%s", err.text);
+	at = ztoc_window_offset(z, 1) - 9;
+	ztoc_free(z);
+	out = le64_get(p.ztoc.data + at);
+	le64_put(p.ztoc.data + at, out - 1);
+	differs(&p, "longer than the zTOC says", "a checkpoint a byte early");
+	le64_put(p.ztoc.data + at, out + 1);
+	differs(&p, "1 of ", "a checkpoint a byte late");
+	pair_done(&p);
+}
+
+static int hash_sink(void *arg, const uint8_t *data, size_t len)
+{
+	digest_update(arg, data, len);
+	return 0;
+}
+
+/* A span over the size that is held in memory is read twice. */
+static void test_large_span(void)
+{
+	enum { LEN = 20 << 20 };
+	const struct make_file file = { "big", .offset = 512, .size = LEN - 512 };
+	struct make_ztoc m = { .comp_size = LEN, .out_size = LEN, .span_size = 32 << 20,
+			       .algorithm = ZTOC_UNCOMPRESSED, .ndigests = 1, .files = &file,
+			       .nfiles = 1 };
+	cleanup_buf struct buf b = BUF_INIT(0);
+	struct pair p = { 0 };
+	char text[DIGEST_TEXT_SIZE];
+	struct digest_ctx ctx;
+	struct digest want, got;
+	struct err err = ERR_INIT;
+	struct extract x = { .backend = INFLATE_BEST };
+	struct ztoc *z;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < LEN / 4; i++) {
+		uint32_t v = i * 2654435761u;
+
+		buf_add(&p.layer, &v, 4);
+	}
+	digest_of(p.layer.data, LEN, &got);
+	digest_format(&got, text);
+	digest_of(p.layer.data + 512, LEN - 512, &want);
+	m.digest = text;
+	make_ztoc(&m, &b);
+	if (ztoc_open(b.data, b.len, &z, &err) < 0)
+		bail("%s", err.text);
+	x.ztoc = z;
+	x.layer_fd = layer_fd(&p);
+	digest_init(&ctx);
+	is_int(extract_entry(&x, 0, hash_sink, &ctx, &err), 0, "large span: readable");
+	digest_final(&ctx, &got);
+	ok(digest_is_equal(&got, &want), "large span: the right bytes");
+	if (pwrite(x.layer_fd, "x", 1, LEN - 1) != 1)
+		bail("pwrite");
+	ok(extract_entry(&x, 0, no_sink, &n, &err) < 0 && err.kind == ERR_CORRUPT && n == 0,
+	   "large span: damaged at its end, no byte of it comes out: %s", err.text);
+	close(x.layer_fd);
+	ztoc_free(z);
+	pair_done(&p);
+}
+
+int main(void)
+{
+	test_toc();
+	test_layer();
+	test_window();
+	test_checkpoint();
+	test_large_span();
+	return tap_done();
+}
