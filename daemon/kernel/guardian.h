@@ -31,5 +31,11 @@ int guardian_put(struct guardian *g, const char *name, int fd, struct err *err);
 /* A duplicate of the descriptor kept under name: >= 0, or -ENOENT. */
 int guardian_get(struct guardian *g, const char *name, struct err *err);
 int guardian_drop(struct guardian *g, const char *name, struct err *err);
+/*
+ * Kernel requests are being answered from now on. The grace period runs from the last
+ * moment at which a daemon that said so was there: one that dies again and again while
+ * starting does not keep readers waiting.
+ */
+int guardian_serving(struct guardian *g, struct err *err);
 
 #endif
