@@ -612,10 +612,10 @@ static void on_done(void *arg, enum http_end end, const struct err *err)
 		host_failed(call);
 	} else if (call->reply.status && !call->is_success) {
 		bad_status(call);
-	} else if (end == HTTP_END_OK || end == HTTP_END_STOPPED || has_all(call)) {
-		succeeded(call);
 	} else if (end == HTTP_END_REFUSED) {
 		call_finish(call, err);
+	} else if (end == HTTP_END_OK || end == HTTP_END_STOPPED || has_all(call)) {
+		succeeded(call);
 	} else {
 		call->err = *err;
 		call->has_hope = end != HTTP_END_CERT;

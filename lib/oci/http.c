@@ -185,6 +185,23 @@ static int cb_seek(void *arg, curl_off_t off, int whence)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Connected, the request goes out now. */
+static int cb_prereq(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+	struct http_req *req = arg;
+
+	(void)ip;
+	(void)local_ip;
+	(void)port;
+	(void)local_port;
+	if (req->state != REQ_ACTIVE)
+		return CURL_PREREQFUNC_ABORT;
+	if (!req->paused)
+		timer_start(req->http->opts.timers, &req->stall,
+			    req->http->opts.stall_timeout_ms);
+	return CURL_PREREQFUNC_OK;
+}
+
 static int cb_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
 {
 	struct http *h = arg;
@@ -317,6 +334,8 @@ static int set_easy(struct http_req *req)
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->opts.connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->curl_text);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, req);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, cb_prereq);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, req);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, cb_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, req);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, cb_write);
@@ -452,9 +471,10 @@ static enum http_end classify(const struct http_req *req, CURLcode code)
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_ISSUER_ERROR:
 		return HTTP_END_CERT;
-	case CURLE_OUT_OF_MEMORY:
 	case CURLE_FAILED_INIT:
 		return HTTP_END_LOCAL;
+	case CURLE_OUT_OF_MEMORY:	/* also curl's word for a head that is too large */
+		return HTTP_END_BROKEN;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_WEIRD_SERVER_REPLY:
