@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <mntent.h>
 #include <net/if.h>
 #include <signal.h>
@@ -165,6 +166,23 @@ static void loopback_up(void)
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
 		die("loopback");
 	close(fd);
+}
+
+/* Without this getrandom() blocks for ever on 6.1: nothing in UML makes entropy there. */
+static void random_seed(void)
+{
+	struct {
+		int entropy_bits, bytes;
+		unsigned char data[64];
+	} seed = { .entropy_bits = 512, .bytes = 64 };
+	int from = open(SHARE "/seed", O_RDONLY | O_CLOEXEC);
+	int to = open("/dev/random", O_RDWR | O_CLOEXEC);
+
+	if (from < 0 || read(from, seed.data, sizeof(seed.data)) != sizeof(seed.data) ||
+	    to < 0 || ioctl(to, RNDADDENTROPY, &seed))
+		die("random seed");
+	close(from);
+	close(to);
 }
 
 /* One task for the log: name, state, where it waits.  Workers that sleep are left out. */
@@ -340,6 +358,7 @@ int main(void)
 	if (!option_get("lab.share", share, sizeof(share)))
 		die("lab.share");
 	mount_or_die("none", SHARE, "hostfs", share);
+	random_seed();
 	if (option_get("lab.disk", opts, sizeof(opts)))
 		mount_or_die("/dev/ubda", DISK, "ext4", opts);
 	option_get("lab.timeout", word, sizeof(word));
