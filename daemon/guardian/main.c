@@ -67,7 +67,7 @@ static void survive(void)
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		guardian_log("memory is not locked: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -103,6 +103,9 @@ static int lock_take(const char *run_dir)
 			guardian_log("there is one already in %s", run_dir);
 		return errno == EWOULDBLOCK ? -1 : fail(path);
 	}
+	/* For whoever wants to know who it is. */
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+		return fail(path);
 	return fd;
 }
 

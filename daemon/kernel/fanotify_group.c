@@ -245,6 +245,11 @@ uint32_t fan_shards_kept(struct fan *f)
 
 void fan_shard_close(struct fan_shard *s)
 {
+	/* No mount uses it: nobody waits, nothing is to be kept. */
+	if (s->bind[0] && fan_bind_release(s->bind)) {
+		kept_drop(s->fan, GUARDIAN_GROUP, s->index);
+		kept_drop(s->fan, GUARDIAN_JOURNAL, s->index);
+	}
 	/* Our event descriptors: the events live on in the group, if somebody keeps it. */
 	for (uint32_t i = 0; s->reqs && i < JOURNAL_SLOTS; i++)
 		if (s->reqs[i].fd >= 0)

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -78,16 +77,18 @@ int fan_bind_ensure(const char *dir, const char *at, struct err *err)
 	}
 }
 
-int fan_bind_drop(const char *at, struct err *err)
+bool fan_bind_release(const char *at)
 {
 	bool mounted;
 	int r = path_is_mount_root(at, &mounted);
 
-	if (r == -ENOENT || (r == 0 && !mounted))
-		return 0;
-	if (r == 0 && umount2(at, MNT_DETACH) < 0)
-		r = -errno;
-	return r < 0 ? err_sys(err, -r, "cannot detach %s", at) : 0;
+	if (r < 0)
+		return r == -ENOENT;
+	/* The device files of an EROFS mount hold it: EBUSY. */
+	if (mounted && umount2(at, UMOUNT_NOFOLLOW) < 0)
+		return false;
+	rmdir(at);
+	return true;
 }
 
 /* The file system context keeps a log of complaints: "e erofs: text". Append the first. */

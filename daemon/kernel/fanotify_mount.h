@@ -10,6 +10,8 @@
 #ifndef LZ_DAEMON_FANOTIFY_MOUNT_H
 #define LZ_DAEMON_FANOTIFY_MOUNT_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -18,8 +20,11 @@
  * it. One of another directory is detached (its mounts keep it alive).
  */
 int fan_bind_ensure(const char *dir, const char *at, struct err *err);
-/* Detach the bind mount; 0 also when there is none. */
-int fan_bind_drop(const char *at, struct err *err);
+/*
+ * Take the bind mount away if nothing is opened through it, in whichever mount namespace:
+ * true when it is gone (or never was).
+ */
+bool fan_bind_release(const char *at);
 
 /* A new EROFS context whose primary file is source: fd >= 0. */
 int fan_erofs_begin(const char *source, struct err *err);
