@@ -8,6 +8,7 @@
 #include "tests/unit/tap.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "tests/unit/tar_make.h"
 #include "ztoc/build.h"
 
 #define FIXTURES "tests/fixtures/soci"
@@ -256,6 +258,63 @@ static void test_digests(const char *layer_name)
 	free(built.bytes);
 }
 
+/* What a hostile layer could make us hold or do has a limit. */
+static void test_limits(void)
+{
+	struct ztoc_build_opts opts = { .compression = ZTOC_GZIP, .span_size = 65536 };
+	struct ztoc_built built = { 0 };
+	struct err err = ERR_INIT;
+	cleanup_buf struct buf layer = { 0 };
+
+	if (read_all(tap_src(FIXTURES "/layers/zeros.tar.gz"), &layer) < 0)
+		bail("cannot read the layer of zeros");
+	opts.max_tar_bytes = 1 << 20;
+	is_int(build(&opts, &layer, 4096, &built, &err), -EFBIG, "a limit for the tar");
+	opts.max_tar_bytes = 0;
+	opts.max_ztoc_bytes = 100000;
+	is_int(build(&opts, &layer, 4096, &built, &err), -EFBIG, "for the checkpoints");
+	is_int(err.kind, ERR_UNSUPPORTED, "which is not corrupt");
+	opts.max_ztoc_bytes = 0;
+	is_int(build(&opts, &layer, 4096, &built, &err), 0, "48 MiB of zeros are fine");
+	ok(built.tar_bytes > 48 << 20, "and counted");
+	free(built.bytes);
+}
+
+/* Many small entries, or few with huge PAX headers. */
+static void test_toc_bomb(const char *what, const struct buf *piece)
+{
+	struct ztoc_build_opts opts = { .compression = ZTOC_UNCOMPRESSED,
+					.max_ztoc_bytes = 4 << 20 };
+	struct ztoc_builder *b;
+	struct err err = ERR_INIT;
+	int r = 0;
+
+	if (ztoc_builder_new(&opts, &b, &err) < 0)
+		bail("%s", err.text);
+	for (unsigned int fed = 0; r == 0 && fed < 256u << 20; fed += (unsigned int)piece->len)
+		r = ztoc_builder_feed(b, piece->data, piece->len, &err);
+	is_int(r, -EFBIG, "%s: refused", what);
+	r = ztoc_builder_feed(b, piece->data, piece->len, &err);
+	ok(r < 0 && err.kind == ERR_BUG, "%s: and nothing goes on after that", what);
+	ztoc_builder_free(b);
+}
+
+static void test_toc_bombs(void)
+{
+	static char record[1 << 20];
+	cleanup_buf struct buf piece = { 0 };
+
+	tar_file(&piece, "x", NULL, 0);
+	test_toc_bomb("a million entries", &piece);
+	buf_reset(&piece);
+	memset(record, 'v', sizeof(record));
+	memcpy(record, "1048576 k=", 10);
+	record[sizeof(record) - 1] = '\n';
+	tar_special(&piece, 'x', record, sizeof(record));
+	tar_file(&piece, "x", NULL, 0);
+	test_toc_bomb("PAX headers of 1 MiB", &piece);
+}
+
 int main(void)
 {
 	test_set("soci-0.4.1-smallspan", ZTOC_BUILD_SOCI_0_1);
@@ -272,5 +331,7 @@ int main(void)
 	test_lenient("gzv-trailjunk.tar.gz");
 	test_digests("gzv-mm2");
 	test_digests("base");
+	test_limits();
+	test_toc_bombs();
 	return tap_done();
 }
