@@ -266,6 +266,7 @@ static void read_handle(struct cachefiles *t, const struct cachefiles_request *m
 		return;
 	}
 	list_init(&req->kreq.link);
+	list_init(&req->kreq.by_deadline);
 	req->kreq.transport = &t->base;
 	req->kreq.off = msg->off;
 	req->kreq.len = msg->len;
@@ -395,6 +396,8 @@ static const struct transport_ops cachefiles_ops = {
 	.free = transport_free,
 	.layer_open = cachefiles_layer_open,
 	.layer_close = cachefiles_layer_close,
+	.layer_delete = cachefiles_object_delete,
+	.image_delete = cachefiles_object_delete,
 	.segment_write = cachefiles_segment_write,
 	.segment_complete = transport_segment_complete,
 	.layer_sync = cachefiles_layer_sync,
@@ -414,6 +417,7 @@ static struct cachefiles *transport_alloc(const struct cachefiles_opts *opts)
 	t->loop = opts->loop;
 	t->pool = opts->pool;
 	t->guardian = opts->guardian;
+	t->no_seeding = opts->no_seeding;
 	t->devfd = t->dirfd = t->statefd = -1;
 	t->bstop = opts->bstop ? opts->bstop : 1;
 	t->dir = strdup(opts->dir);

@@ -38,6 +38,7 @@ struct cachefiles_opts {
 	/* percent, 0 = the kernel's default; brun > bcull > bstop, the same for files */
 	unsigned brun, bcull, bstop, frun, fcull, fstop;
 	bool any_kernel;		/* serve on a kernel below the floor too */
+	bool no_seeding;		/* as on a kernel that does not adopt files made by us */
 };
 
 /*

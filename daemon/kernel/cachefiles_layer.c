@@ -122,6 +122,15 @@ static int file_open(struct cachefiles *t, struct cachefiles_layer *cl, struct e
 	return cachefiles_seed_create(t->dirfd, &cl->path, cl->map->blob_size, &cl->fd, err);
 }
 
+/* Without seeding nothing is recorded, so nothing that an earlier run left is trusted. */
+static int file_discard(struct cachefiles *t, struct cachefiles_layer *cl, struct err *err)
+{
+	if ((unlinkat(cl->statefd, FILL_STATE_NAME, 0) && errno != ENOENT) ||
+	    (unlinkat(t->dirfd, cl->path.object, 0) && errno != ENOENT))
+		return err_sys(err, errno, "layer %s: cannot discard old data", cl->key);
+	return 0;
+}
+
 static void layer_free_data(struct cachefiles_layer *cl)
 {
 	if (cl->fd >= 0)
@@ -167,13 +176,10 @@ int cachefiles_layer_open(struct transport *base, struct layer *l, struct err *e
 
 	if (!cl)
 		return -ENOMEM;
-	if (l->map->blob_size > 0 && t->seeding)
+	if (l->map->blob_size > 0)
 		rc = record_open(t, cl, err);
-	if (rc == 0 && cl->statefd >= 0)
-		rc = file_open(t, cl, err);
-	else if (rc == 0 && l->map->blob_size > 0)
-		/* What the kernel kept without a record of ours is not to be served. */
-		unlinkat(t->dirfd, cl->path.object, 0);
+	if (rc == 0 && l->map->blob_size > 0)
+		rc = t->seeding ? file_open(t, cl, err) : file_discard(t, cl, err);
 	if (rc < 0) {
 		layer_free_data(cl);
 		return rc;
@@ -207,6 +213,40 @@ void cachefiles_layer_close(struct transport *base, struct layer *l)
 	pthread_mutex_unlock(&t->lock);
 	l->transport_data = NULL;
 	layer_free_data(cl);
+}
+
+static bool key_is_open(struct cachefiles *t, const char *key)
+{
+	struct cachefiles_object *object;
+	struct cachefiles_layer *cl;
+
+	WITH_LOCK(&t->lock);
+	list_for_each(object, &t->objects, link)
+		if (strcmp(object->key, key) == 0)
+			return true;
+	list_for_each(cl, &t->layers, link)
+		if (strcmp(cl->key, key) == 0)
+			return true;
+	return false;
+}
+
+int cachefiles_object_delete(struct transport *base, const char *key, struct err *err)
+{
+	struct cachefiles *t = container_of(base, struct cachefiles, base);
+	struct cachefiles_path path;
+	char state[CACHEFILES_KEY_MAX + 16];
+
+	if (cachefiles_path_make(t->volume_key, key, &path) < 0)
+		return err_set(err, ERR_BUG, EINVAL, "\"%s\" is no cache key", key);
+	if (key_is_open(t, key))
+		return err_set(err, ERR_SYSTEM, EBUSY, "%s is in use", key);
+	/* The record first: a file without one is never trusted. */
+	snprintf(state, sizeof(state), "%s/" FILL_STATE_NAME, key);
+	if ((unlinkat(t->statefd, state, 0) && errno != ENOENT) ||
+	    (unlinkat(t->statefd, key, AT_REMOVEDIR) && errno != ENOENT) ||
+	    (unlinkat(t->dirfd, path.object, 0) && errno != ENOENT))
+		return err_sys(err, errno, "cannot delete %s", key);
+	return 0;
 }
 
 static struct cachefiles_object *object_get(struct cachefiles *t, struct cachefiles_layer *cl)

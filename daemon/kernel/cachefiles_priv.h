@@ -67,6 +67,7 @@ struct cachefiles {
 	int devfd, dirfd, statefd;
 	bool adopted;			/* the device came from the guardian */
 	bool seeding;			/* the kernel adopts files made by us */
+	bool no_seeding;		/* but we are told not to make any */
 	unsigned bstop;			/* percent */
 	char *dir, *domain;
 	char volume_key[CACHEFILES_KEY_MAX + 1];
@@ -91,6 +92,8 @@ int cachefiles_selftest(struct cachefiles *t, bool *ret_seeding, struct err *err
 /* --- cachefiles_layer.c: worker threads ----------------------------------------------- */
 int cachefiles_layer_open(struct transport *t, struct layer *l, struct err *err);
 void cachefiles_layer_close(struct transport *t, struct layer *l);
+/* A layer's or an image's object, and its record if it has one. */
+int cachefiles_object_delete(struct transport *t, const char *key, struct err *err);
 int cachefiles_segment_write(struct transport *t, struct layer *l, uint32_t segment,
 			     uint64_t off, const uint8_t *data, uint64_t len,
 			     struct err *err);

@@ -260,7 +260,7 @@ static int probe_run(struct probe *p, bool *ret_seeding, struct err *err)
 			       strerror(-rc));
 	rc = findings_judge(p, err);
 	if (rc == 0)
-		*ret_seeding = file_was_adopted(p, seed);
+		*ret_seeding = !p->t->no_seeding && file_was_adopted(p, seed);
 	return rc;
 }
 

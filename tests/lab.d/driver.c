@@ -2,7 +2,7 @@
 /*
  * driver.c - the cachefiles transport under a conductor that can be told to misbehave.
  *
- *	driver --dir DIR [--guardian RUN_DIR PROGRAM] [--fault MODE] [--any-kernel]
+ *	driver --dir DIR [--guardian RUN_DIR PROGRAM] [--fault MODE] [--any-kernel] [--no-seeding]
  *	       --layer BLOB_ID FILE ... --image IMAGE_ID BOOTSTRAP ...
  *
  * A layer's data is FILE itself (the blob, not a tar), in segments of 4 MiB. Commands come
@@ -10,8 +10,7 @@
  *	mount IMAGE_ID DIR | sync BLOB_ID | stats | fault MODE | quit
  *
  * Modes: none; noread (complete without data), eio (say so), partial (4 KiB, then
- * complete), hang (never answer), slow (wait 20 ms before each fill), corrupt is not one:
- * what is never allowed cannot be asked for.
+ * complete), hang (never answer), slow (wait 20 ms before each fill).
  *
  * It replaces the conductor's functions at link time; everything else is the daemon's own.
  */
@@ -310,6 +309,8 @@ int main(int argc, char **argv)
 			opts.dir = argv[++i];
 		else if (strcmp(argv[i], "--any-kernel") == 0)
 			opts.any_kernel = true;
+		else if (strcmp(argv[i], "--no-seeding") == 0)
+			opts.no_seeding = true;
 		else if (strcmp(argv[i], "--fault") == 0)
 			con.fault = argv[++i];
 		else if (strcmp(argv[i], "--layer") == 0)
