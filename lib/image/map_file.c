@@ -167,8 +167,7 @@ static const char *span_fault(const struct layer_map *m, uint32_t i)
 		return "span: the last one ends before the tar";
 	if (s->bits > 7)
 		return "span: bits";
-	if (s->window_off != MAP_NO_WINDOW &&
-	    s->window_off > UINT64_MAX - ZTOC_WINDOW_BYTES - 1)
+	if (s->window_off != MAP_NO_WINDOW && s->window_off > INT64_MAX - ZTOC_WINDOW_BYTES)
 		return "span: window";
 	return NULL;
 }
