@@ -44,6 +44,9 @@ struct mk_layer {
 	struct layer_map *map;
 };
 
+/* ZTOC_UNCOMPRESSED makes zTOCs without windows: for layers of very many spans. */
+__attribute__((unused)) static enum ztoc_compression mk_compression = ZTOC_GZIP;
+
 static inline struct ztoc_str mk_str(const char *s, uint32_t len)
 {
 	return (struct ztoc_str){ s ? s : "", s ? len ? len : (uint32_t)strlen(s) : 0 };
@@ -81,9 +84,11 @@ static inline void mk_add_spans(struct ztoc_model *m, uint64_t span_bytes)
 		struct digest d;
 
 		digest_of(&out, sizeof(out), &d);
-		if (ztoc_model_add_point(m, 10 + out / 2, out, 0, window, NULL) < 0 ||
-		    ztoc_model_add_digest(m, &d, NULL) < 0)
+		if (m->compression == ZTOC_GZIP &&
+		    ztoc_model_add_point(m, 10 + out / 2, out, 0, window, NULL) < 0)
 			bail("span");
+		if (ztoc_model_add_digest(m, &d, NULL) < 0)
+			bail("digest");
 	}
 }
 
@@ -97,12 +102,12 @@ static inline void mk_ztoc(struct mk_layer *l, const struct mk_entry *entries, u
 	memset(l, 0, sizeof(*l));
 	ztoc_model_init(&m, 1ull << 30);
 	m.build_tool = "test";
-	m.compression = ZTOC_GZIP;
+	m.compression = mk_compression;
 	m.span_size = span_bytes;
 	for (; entries->name; entries++)
 		mk_add_entry(&m, entries, &tar);
 	m.out_size = tar + 1024;
-	m.comp_size = 10 + m.out_size / 2 + span_bytes;
+	m.comp_size = mk_compression == ZTOC_GZIP ? 10 + m.out_size / 2 + span_bytes : m.out_size;
 	mk_add_spans(&m, span_bytes);
 	if (ztoc_model_write(&m, &l->bytes, &l->len, &err) < 0)
 		bail("%s", err.text);
