@@ -232,7 +232,9 @@ static int job_read(struct fill_job *job, struct err *err)
 	if (!s)
 		return err_set(err, ERR_NETWORK, ENETDOWN, "no source: it is served offline");
 	job->source_err = (struct err)ERR_INIT;
-	job->read = (struct source_read){ .on_data = job_on_data, .on_done = job_on_done };
+	job->read = (struct source_read){
+		.on_data = job_on_data, .on_done = job_on_done, .background = job->background,
+	};
 	job->read_len = len;
 	job->received_bytes = job->queued_bytes = 0;
 	job->progress_ms = io_now_ms();
@@ -328,12 +330,11 @@ static bool job_retry(struct fill_job *job)
 	struct err err = ERR_INIT;
 
 	c->stats.digest_mismatches++;
-	if (log_limit_ok(&c->log))
-		log_warning("layer %.12s from %s: %s%s", job->layer->blob_id,
-			    job->layer->source->label, job->step_err.text,
-			    job->retried ? "" : "; fetching it again");
 	if (job->retried || job->cancelled)
 		return false;
+	if (log_limit_ok(&c->log))
+		log_warning("layer %.12s from %s: %s; fetching it again", job->layer->blob_id,
+			    job->layer->source->label, job->step_err.text);
 	job->retried = true;
 	job_stop_reading(job);
 	pieces_drop(job);

@@ -2,13 +2,14 @@
 /*
  * source.h - where the compressed bytes of a layer come from: a registry, a file, a test.
  *
- * Loop thread only. Callbacks may come from inside read(). Bytes are unverified. cancel
- * and pause may be called from inside on_data (cancel: as returning an error from it does).
- * free: no read is under way any more.
+ * Loop thread only. Callbacks may come from inside read() and pause(). Bytes are
+ * unverified. pause may be called from inside on_data, cancel may not (return an error
+ * instead). free: no read is under way any more.
  */
 #ifndef LZ_DAEMON_SOURCE_H
 #define LZ_DAEMON_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -20,6 +21,7 @@ struct source_read {
 	int (*on_data)(struct source_read *r, const uint8_t *data, uint64_t len);
 	/* Exactly once, last: NULL on success (all bytes were delivered). */
 	void (*on_done)(struct source_read *r, const struct err *err);
+	bool background;	/* others go first */
 	void *private;		/* the source's own while the read is under way */
 };
 
