@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,7 @@ __attribute__((unused, sentinel)) static struct registry registry_start(const ch
 		printf("1..0 # SKIP no python3 for the scripted registry\n");
 		exit(77);
 	}
-	if (pipe(in) < 0 || pipe(out) < 0)
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		bail("pipe");
 	reg.pid = fork();
 	if (reg.pid == 0) {
