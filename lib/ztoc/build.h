@@ -4,15 +4,15 @@
  *
  * The layer comes in pieces of any size, from a file or a download; nothing is kept of it
  * but its table of contents and its checkpoints. The bytes of the zTOC are those that
- * `soci create` writes for this layer (kernel-notes/soci-format.md 1.9), for either of
+ * `soci create` writes for this layer (kernel-notes/soci-format.md, Building), for either of
  * its two families:
  *
  *	             build tool           members of a gzip file   after the last member
  *	SOCI_0_1     AWS SOCI CLI v0.1    the first is indexed     anything
  *	SOCI_0_2     AWS SOCI CLI v0.2    all are indexed          nothing
  *
- * Two deliberate differences: no second checkpoint at output offset 0 (see gzindex.h), and
- * an empty file is no layer. What `soci` refuses is refused: global PAX headers, old GNU
+ * Deliberate differences: no second checkpoint at output offset 0 (see gzindex.h); an empty
+ * file, or a member in zlib format, is no layer. What `soci` refuses is refused: global PAX headers, old GNU
  * sparse files, contiguous files, anything that is no tar.
  *
  *   feed() ── inflate, find checkpoints ──ring──> sha256 of layer, spans, tar; tar scan

@@ -7,7 +7,7 @@
  * depend on the exact bytes, hence the Go library's habits are kept: fields lie in call
  * order, scalars equal to their default are left out, trailing empty slots are trimmed
  * from a vtable, the newest vtable with the same slots is shared (the table's size is not
- * compared). Source: FlatBuffers' internals document, and kernel-notes/soci-format.md 1.9.
+ * compared). Source: FlatBuffers' internals document, and kernel-notes/soci-format.md.
  *
  * Life cycle: fbw_init() -> strings and vectors, fbw_table_begin(), fbw_add_*(),
  * fbw_table_end(), ... -> fbw_finish() -> fbw_done(). Objects are made inside out: a

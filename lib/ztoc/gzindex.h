@@ -3,7 +3,7 @@
  * gzindex.h - inflate a gzip stream once, in pieces, and find its checkpoints on the way.
  *
  * A checkpoint is a deflate block boundary from where inflating can start anew, given the
- * 32 KiB of output before it (kernel-notes/soci-format.md 1.9). The first one is right
+ * 32 KiB of output before it (kernel-notes/soci-format.md, Building). The first one is right
  * after the gzip header; the next ones where a block that is not the last ends and more
  * than span_size bytes came out since the one before. The choice does not depend on how
  * the input is cut into pieces. Two checkpoints never share an output offset (`soci` makes

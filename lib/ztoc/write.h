@@ -2,8 +2,8 @@
 /*
  * write.h - the contents of a zTOC, collected in memory, and their serialisation.
  *
- * The bytes are those that `soci` makes of the same contents (kernel-notes/soci-format.md
- * 1.9); the reader's counterpart is ztoc.h. Contents are taken as they come: the model
+ * The bytes are those that `soci` makes of the same contents (kernel-notes/soci-format.md,
+ * Building); the reader's counterpart is ztoc.h. Contents are taken as they come: the model
  * checks sizes, not sense.
  *
  * Life cycle: ztoc_model_init() -> fields, ztoc_model_add_*() -> ztoc_model_write() ->
