@@ -4,10 +4,10 @@
  * a directory are a layer, one segment each, and "fetching" is reading them.
  *
  *   toyd CACHE RUN SRC TARGET [guardian=PROGRAM] [grace=MS] [delay=MS] [step=BYTES]
- *        [shards=N] [mode=fill|hold|deny|nolayer]
+ *        [shards=N] [complete=0] [mode=fill|hold|deny|nolayer]
  *
  * Mounts the image on TARGET unless something is mounted there; prints "ready" when it
- * serves. hold: never answers. deny: answers EIO. nolayer: knows no file. SIGTERM ends it
+ * serves. complete=0: full files go on raising events. hold: never answers. deny: answers EIO. nolayer: knows no file. SIGTERM ends it
  * in order, with its counters on stdout.
  */
 #include <dirent.h>
@@ -37,6 +37,7 @@ struct conductor {
 	struct loop_timer timer;
 	enum toy_mode mode;
 	uint64_t delay_ms, step;
+	bool tell_complete;
 	int src_dirfd;
 	char *names[FILES_MAX];
 	struct tiny_file files[FILES_MAX];
@@ -87,7 +88,7 @@ static int segment_fill(struct conductor *c, uint32_t index, uint64_t end)
 		}
 	}
 	close(fd);
-	if (r == 0 && s->len == size && !s->complete_told) {
+	if (r == 0 && s->len == size && !s->complete_told && c->tell_complete) {
 		r = t->ops->segment_complete(t, &c->layer, index, &err);
 		s->complete_told = true;
 	}
@@ -273,6 +274,7 @@ int main(int argc, char **argv)
 	toy.loop = the_loop;
 	toy.timer.fired = timer_fired;
 	toy.delay_ms = option_number(argc, argv, "delay", "0");
+	toy.tell_complete = option_number(argc, argv, "complete", "1");
 	toy.step = option_number(argc, argv, "step", "65536");
 	for (int i = 0; i < 4; i++)
 		if (!strcmp(option(argc, argv, "mode", "fill"), modes[i]))
