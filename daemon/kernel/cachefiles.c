@@ -301,6 +301,19 @@ static void request_handle(struct cachefiles *t, const struct cachefiles_request
 	}
 }
 
+/* A message that does not fit itself: answered all the same, as far as it can be. */
+static void request_refuse(struct cachefiles *t, const struct cachefiles_request *req)
+{
+	struct cachefiles_object *object = object_find(t, req->object_id);
+
+	log_error("cachefiles: a message that this daemon does not understand (opcode %u)",
+		  req->opcode);
+	if (req->fd >= 0)
+		open_refuse(t, req, EPROTO);
+	else if (req->opcode == CACHEFILES_OP_READ && object)
+		cachefiles_read_complete(object->fd, req->msg_id);
+}
+
 static void device_ready(struct loop_watch *w, uint32_t revents)
 {
 	struct cachefiles *t = container_of(w, struct cachefiles, watch);
@@ -314,10 +327,10 @@ static void device_ready(struct loop_watch *w, uint32_t revents)
 		if (rc > 0)
 			request_handle(t, &req);
 	}
-	if (rc == -EPROTO && req.fd >= 0)
-		open_refuse(t, &req, EPROTO);
 	/* EMFILE and the like failed one OPEN, which the kernel has told its mount. */
-	if (rc == -EIO) {
+	if (rc == -EPROTO) {
+		request_refuse(t, &req);
+	} else if (rc == -EIO) {
 		log_error("cachefiles: the cache is dead (see the kernel log); mounts answer EIO");
 		loop_watch_del(w);
 	} else if (rc < 0) {
@@ -407,7 +420,7 @@ static const struct transport_ops cachefiles_ops = {
 	.mount = cachefiles_mount,
 };
 
-static struct cachefiles *transport_alloc(const struct cachefiles_opts *opts)
+struct cachefiles *cachefiles_alloc(const struct cachefiles_opts *opts)
 {
 	struct cachefiles *t = calloc(1, sizeof(*t));
 
@@ -457,7 +470,7 @@ int cachefiles_transport_new(const struct cachefiles_opts *opts, struct transpor
 
 	if (rc < 0)
 		return rc;
-	t = transport_alloc(opts);
+	t = cachefiles_alloc(opts);
 	if (!t)
 		return err_sys(err, ENOMEM, "cachefiles transport");
 	rc = cachefiles_device_open(t, opts, err);

@@ -115,7 +115,7 @@ static int cache_bind(struct cachefiles *t, const struct cachefiles_opts *o, str
 	return rc < 0 ? err_sys(err, -rc, "cachefiles cannot bind %s", t->dir) : 0;
 }
 
-static int directories_open(struct cachefiles *t, struct err *err)
+int cachefiles_directories_open(struct cachefiles *t, struct err *err)
 {
 	int rc = io_mkdir_p(t->dir, 0700);
 
@@ -132,7 +132,7 @@ int cachefiles_device_open(struct cachefiles *t, const struct cachefiles_opts *o
 			   struct err *err)
 {
 	unsigned stale;
-	int rc = directories_open(t, err);
+	int rc = cachefiles_directories_open(t, err);
 
 	if (rc < 0 || device_adopt(t) == 1)
 		return rc;

@@ -77,8 +77,12 @@ struct cachefiles {
 	struct cachefiles_stats stats;	/* loop thread */
 };
 
+/* --- cachefiles.c: a transport that has no device and no directory yet ---------------- */
+struct cachefiles *cachefiles_alloc(const struct cachefiles_opts *opts);
+
 /* --- cachefiles_dev.c: main thread --------------------------------------------------- */
-/* Sets devfd and adopted; a fresh device is bound, not yet deposited. */
+/* Sets dirfd and statefd; then devfd and adopted: a fresh device is bound, not yet deposited. */
+int cachefiles_directories_open(struct cachefiles *t, struct err *err);
 int cachefiles_device_open(struct cachefiles *t, const struct cachefiles_opts *opts,
 			   struct err *err);
 
