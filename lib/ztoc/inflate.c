@@ -19,7 +19,7 @@
 #include "ztoc/inflate_raw.h"
 #include "ztoc/ztoc.h"
 
-#define OUT_BYTES (128u << 10)
+#define OUT_BYTES (64u << 10)
 
 enum frame { FRAME_SHARED, FRAME_DEFLATE, FRAME_TRAILER, FRAME_HEADER, FRAME_PLAIN };
 
