@@ -184,7 +184,7 @@ int cmd_ztoc_build(int argc, char **argv)
 		CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",
 			     &a.span_size),
 		CLI_OPT_STR('\0', "compat", "VERSION",
-			    "soci-0.2 (default, soci since 0.10) or soci-0.1 (before)",
+			    "soci-0.2 (default: soci 0.14 and later) or soci-0.1 (before 0.10)",
 			    &a.compat),
 		CLI_OPT_STR('\0', "tz", "ZONE",
 			    "zone of modification times, as in Europe/Berlin (UTC)", &a.zone),

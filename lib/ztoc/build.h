@@ -11,17 +11,21 @@
  *	SOCI_0_1     AWS SOCI CLI v0.1    the first is indexed     anything
  *	SOCI_0_2     AWS SOCI CLI v0.2    all are indexed          nothing
  *
+ * (The first is soci before 0.10, the second 0.14 and later; those between have the second
+ * name and the first's ways, which makes no difference for layers of one member.)
+ *
  * Deliberate differences: no second checkpoint at output offset 0 (see gzindex.h); an empty
- * file, or a member in zlib format, is no layer. What `soci` refuses is refused: global PAX headers, old GNU
- * sparse files, contiguous files, anything that is no tar.
+ * file, or a member in zlib format, is no layer. What `soci` refuses is refused: global PAX
+ * headers, old GNU sparse files, contiguous files, anything that is no tar.
  *
  *   feed() ── inflate, find checkpoints ──ring──> sha256 of layer, spans, tar; tar scan
  *             caller's thread                     thread of the builder's own
  *
- * For hostile layers: memory is bounded by max_ztoc_bytes (twice, while it is written),
- * time by max_tar_bytes. The caller's own checks (digest of the layer against the
+ * For hostile layers: memory is bounded by three times max_ztoc_bytes (while the
+ * zTOC is written), time by max_tar_bytes. The caller's own checks (digest of the layer against the
  * manifest's, diff_id against the config's) are made easy by what finish() returns, and
- * are the caller's: a zTOC of a layer that fails them must be thrown away.
+ * are the caller's: a zTOC of a layer that fails them must be thrown away. PAX sparse files
+ * are taken as soci takes them, with sizes that do not fit their data: see ztoc_check_lazy().
  */
 #ifndef LZ_ZTOC_BUILD_H
 #define LZ_ZTOC_BUILD_H
