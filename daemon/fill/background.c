@@ -109,10 +109,13 @@ static bool tail_comes_with_next(const struct layer *l, uint32_t i)
 	/* Padding only: a job of no spans, do it now. */
 	if (next_tar(l, i) == PLAN_NO_TAR)
 		return false;
-	return l->segments[i + 1].job ||
-	       (is_open(l, i + 1) && next_tar(l, i + 1) != PLAN_NO_TAR &&
-		layer_map_span_find(l->map, next_tar(l, i + 1)) <=
-			layer_map_span_find(l->map, next_tar(l, i)));
+	if (l->segments[i + 1].job)
+		return true;
+	if (!is_open(l, i + 1) || next_tar(l, i + 1) == PLAN_NO_TAR)
+		return false;
+	return (l->segments[i + 1].len == 0 && l->segments[i + 1].carry_len == 0) ||
+	       layer_map_span_find(l->map, next_tar(l, i + 1)) <=
+		       layer_map_span_find(l->map, next_tar(l, i));
 }
 
 /* Filling segment i now would leave segment i - 1 with a tail to be fetched again. */

@@ -200,19 +200,36 @@ static bool has_memory_for_job(const struct conductor *c)
 	return c->budget.used_bytes + JOB_BASE_BYTES <= c->budget.max_bytes;
 }
 
+/*
+ * Segment i would fetch a span that the segment before it, busy or queued, needs as well:
+ * that one's next job brings both what they want.
+ */
+static bool comes_with_previous(const struct layer *l, uint32_t i)
+{
+	const struct segment *prev = &l->segments[i] - 1;
+
+	return i > 0 && (prev->job || !list_is_empty(&prev->ready)) &&
+	       l->segments[i].len == 0 && plan_needs_next(l, i - 1, prev->want);
+}
+
 static void pump_faults(struct conductor *c)
 {
-	while (!list_is_empty(&c->ready) && c->fault_jobs < c->opts.max_jobs &&
-	       has_memory_for_job(c)) {
-		struct segment *s = list_first(&c->ready, struct segment, ready);
+	struct segment *s, *tmp;
+
+	list_for_each_safe(s, tmp, &c->ready, ready) {
 		struct layer *l = s->layer;
+		uint32_t i = (uint32_t)(s - l->segments);
 		struct err err = ERR_INIT;
 
+		if (c->fault_jobs >= c->opts.max_jobs || !has_memory_for_job(c))
+			return;
+		if (!s->job && s->len < s->want && comes_with_previous(l, i))
+			continue;	/* its end looks here again */
 		list_del(&s->ready);
-		/* A neighbour's job may have taken it meanwhile: its end looks again. */
+		/* A neighbour's job may have taken it meanwhile: its end queues it again. */
 		if (s->job || s->len >= s->want)
 			continue;
-		if (job_start(c, l, (uint32_t)(s - l->segments), s->want, false, &err) < 0) {
+		if (job_start(c, l, i, s->want, false, &err) < 0) {
 			if (log_limit_ok(&c->log))
 				log_error("layer %.12s: %s", l->blob_id, err.text);
 			waiters_fail(c, s);
@@ -271,7 +288,9 @@ void conductor_job_ended(struct conductor *c, struct fill_job *job, const struct
 	const struct segment *s = &l->segments[job->plan.segment];
 	struct err stuck = ERR_INIT;
 
-	if (!err && s->len < job->want_end) {
+	/* Unreachable unless plan and append disagree; it must not become an endless loop. */
+	if (!err && (job->began_background ? s->len + s->carry_len <= job->start_pos
+					   : s->len < job->want_end)) {
 		err_set(&stuck, ERR_BUG, EIO, "the job ended at %llu of %llu bytes",
 			(unsigned long long)s->len, (unsigned long long)job->want_end);
 		err = &stuck;

@@ -56,7 +56,7 @@ struct fill_job {
 	struct conductor *c;
 	struct layer *layer;
 	struct fill_plan plan;
-	uint64_t want_end;		/* of the plan's segment */
+	uint64_t want_end, start_pos;	/* of the plan's segment */
 	bool background;		/* now; a fault makes it false */
 	bool began_background;
 	bool base_taken;

@@ -425,7 +425,7 @@ int job_start(struct conductor *c, struct layer *l, uint32_t segment, uint64_t w
 
 	if (!job)
 		return -ENOMEM;
-	plan_make(l, segment, want_end, &job->plan);
+	plan_make(l, segment, want_end, background, &job->plan);
 	decode_init(&job->decode, &job->plan);
 	r = append_init(&job->append, l, &job->plan);
 	if (r < 0) {
@@ -434,6 +434,7 @@ int job_start(struct conductor *c, struct layer *l, uint32_t segment, uint64_t w
 	}
 	job->background = job->began_background = background;
 	job->want_end = want_end;
+	job->start_pos = l->segments[segment].len + l->segments[segment].carry_len;
 	budget_force(&c->budget, JOB_BASE_BYTES);
 	job->base_taken = true;
 	for (uint32_t i = 0; i < job->plan.nsegments; i++)

@@ -40,8 +40,15 @@ struct fill_plan {
 uint64_t plan_next_tar(const struct layer_map *m, uint32_t segment, uint64_t pos,
 		       uint64_t *ret_extent);
 
-/* Segment is idle and not complete; 0 < want_end <= its size. */
-void plan_make(const struct layer *l, uint32_t segment, uint64_t want_end,
+/* Do bytes of the segment that are missing below want_end lie in spans of the next one? */
+bool plan_needs_next(const struct layer *l, uint32_t segment, uint64_t want_end);
+
+/*
+ * Segment is idle and not complete; 0 < want_end <= its size (rounded up to a block).
+ * background: where a new segment begins, take the tail of the one before along, even if
+ * that means some spans before its own first byte. A fault does not wait for those.
+ */
+void plan_make(const struct layer *l, uint32_t segment, uint64_t want_end, bool background,
 	       struct fill_plan *ret);
 
 #endif

@@ -8,8 +8,10 @@
 #include <zlib.h>
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/io.h"
 #include "tests/unit/tap.h"
+#include "ztoc/build.h"
 
 #define PATIENCE_MS 30000u
 
@@ -152,8 +154,114 @@ int bed_layer_load(const char *set, const char *name, struct bed_layer *ret)
 	return 0;
 }
 
+static uint32_t next(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed >> 3;
+}
+
+static void tar_header(struct buf *tar, unsigned n, uint64_t size)
+{
+	char h[512] = "";
+	unsigned sum = 0;
+
+	snprintf(h, 100, "file%06u", n);
+	memcpy(h + 100, "0000644\0000000000\0000000000", 24);
+	snprintf(h + 124, 12, "%011" PRIo64, size);
+	memcpy(h + 136, "00000000000", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = '0';
+	memcpy(h + 257, "ustar\00000", 8);
+	for (int i = 0; i < 512; i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + 148, 8, "%06o", sum);
+	if (buf_add(tar, h, sizeof(h)) < 0)
+		bail("out of memory");
+}
+
+/* Mostly small files, some of several MiB; text that compresses about by half. */
+static void make_tar(struct buf *tar, uint64_t bytes, uint32_t *seed)
+{
+	static const char zeros[1024];
+
+	for (unsigned n = 0; tar->len < bytes; n++) {
+		uint64_t size = next(seed) % (n % 7 == 3 ? 9u << 20 : n % 3 ? 30000 : 900000);
+		char piece[4096];
+
+		tar_header(tar, n, size);
+		for (uint64_t left = size; left;) {
+			uint64_t k = left < sizeof(piece) ? left : sizeof(piece);
+
+			for (uint64_t i = 0; i < k; i++)
+				piece[i] = "0123456789abcdef"[next(seed) & 15];
+			if (buf_add(tar, piece, k) < 0)
+				bail("out of memory");
+			left -= k;
+		}
+		if (buf_add(tar, zeros, (512 - size % 512) % 512) < 0)
+			bail("out of memory");
+	}
+	if (buf_add(tar, zeros, sizeof(zeros)) < 0)
+		bail("out of memory");
+}
+
+static void write_layer(const struct bed_layer *bl, const struct buf *tar, bool gzip)
+{
+	gzFile gz = gzopen(bl->blob_path, gzip ? "wb1" : "wbT");
+
+	if (!gz || gzwrite(gz, tar->data, (unsigned)tar->len) != (int)tar->len ||
+	    gzclose(gz) != Z_OK)
+		bail("cannot write %s", bl->blob_path);
+}
+
+static void write_ztoc(const struct bed_layer *bl, uint64_t span_bytes,
+		       enum ztoc_compression compression)
+{
+	struct ztoc_build_opts opts = { .compression = compression, .span_size = span_bytes };
+	struct ztoc_builder *zb;
+	struct ztoc_built built;
+	struct err err = ERR_INIT;
+
+	if (ztoc_builder_new(&opts, &zb, &err) < 0 ||
+	    ztoc_builder_feed(zb, bl->comp, bl->comp_size, &err) < 0 ||
+	    ztoc_builder_finish(zb, &built, &err) < 0 ||
+	    io_write_file_atomic(AT_FDCWD, bl->ztoc_path, built.bytes, built.len, 0600) < 0)
+		bail("cannot build a zTOC: %s", err.text);
+	ztoc_builder_free(zb);
+	free(built.bytes);
+}
+
+void bed_layer_make(const char *dir, uint64_t tar_bytes, uint64_t span_bytes, uint32_t seed,
+		    enum ztoc_compression compression, struct bed_layer *ret)
+{
+	struct buf tar = { 0 };
+
+	*ret = (struct bed_layer){ .made = true };
+	snprintf(ret->name, sizeof(ret->name), "made %u/%llu%s", seed,
+		 (unsigned long long)span_bytes, compression == ZTOC_GZIP ? "" : "/plain");
+	snprintf(ret->blob_path, sizeof(ret->blob_path), "%s/layer", dir);
+	snprintf(ret->ztoc_path, sizeof(ret->ztoc_path), "%s/ztoc", dir);
+	make_tar(&tar, tar_bytes, &seed);
+	write_layer(ret, &tar, compression == ZTOC_GZIP);
+	buf_done(&tar);
+	ret->comp = slurp(ret->blob_path, &ret->comp_size);
+	if (!ret->comp)
+		bail("cannot read %s", ret->blob_path);
+	write_ztoc(ret, span_bytes, compression);
+	if (load_map(ret) < 0)
+		bail("%s: no map", ret->name);
+	make_truth(ret);
+}
+
 void bed_layer_done(struct bed_layer *bl)
 {
+	if (bl->made) {
+		unlink(bl->blob_path);
+		unlink(bl->ztoc_path);
+	}
+	bl->made = false;
 	free(bl->comp);
 	free(bl->truth);
 	layer_map_free(bl->map);

@@ -18,6 +18,7 @@ struct bed_layer {
 	uint8_t *comp, *truth;
 	uint64_t comp_size;
 	struct layer_map *map;		/* for reading; each struct layer has its own */
+	bool made;			/* the two files are to be removed */
 };
 
 struct bed {
@@ -33,6 +34,13 @@ struct bed {
  * fixture or its zTOC cannot be laid out (then *ret is empty).
  */
 int bed_layer_load(const char *set, const char *name, struct bed_layer *ret);
+/*
+ * A layer made here: about tar_bytes of files whose sizes and places come from seed, in
+ * spans of about span_bytes; so that many segments end inside a file and share spans.
+ * Its files live in dir (which must exist) until bed_layer_done().
+ */
+void bed_layer_make(const char *dir, uint64_t tar_bytes, uint64_t span_bytes, uint32_t seed,
+		    enum ztoc_compression compression, struct bed_layer *ret);
 void bed_layer_done(struct bed_layer *bl);
 
 /* opts NULL: generous ones. loop, pool and spool_dirfd are filled in. Bails on failure. */

@@ -195,9 +195,38 @@ static void test_layer(const struct bed_layer *bl)
 	test_file_source(bl);
 }
 
+/* Many segments, nearly all of which end inside a file and share spans with the next. */
+static void test_made_layers(void)
+{
+	static const struct {
+		uint64_t span_bytes;
+		enum ztoc_compression compression;
+	} kinds[] = {
+		{ 4u << 20, ZTOC_GZIP }, { 1u << 20, ZTOC_GZIP }, { 100000, ZTOC_GZIP },
+		{ 4u << 20, ZTOC_UNCOMPRESSED }, { 12u << 20, ZTOC_GZIP },
+	};
+	char dir[] = "/tmp/fill_truth.XXXXXX";
+
+	if (!mkdtemp(dir))
+		bail("no temporary directory");
+	for (uint32_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		struct bed_layer bl;
+
+		bed_layer_make(dir, 48u << 20, kinds[k].span_bytes, k + 1,
+			       kinds[k].compression, &bl);
+		printf("# %s: %u segments, %u spans\n", bl.name, bl.map->nsegments, bl.map->nspans);
+		test_layer(&bl);
+		bed_layer_done(&bl);
+	}
+	rmdir(dir);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned layers = 0;
+
+	if (argc == 1 || strcmp(argv[1], "made") == 0)
+		test_made_layers();
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		char rel[128];

@@ -60,7 +60,7 @@ static bool plan_is(uint32_t segment, uint64_t want_end, uint32_t first, uint32_
 {
 	struct fill_plan p;
 
-	plan_make(l, segment, want_end, &p);
+	plan_make(l, segment, want_end, false, &p);
 	if (p.first_span == first && p.nspans == nspans && p.first_segment == first_segment &&
 	    p.nsegments == nsegments)
 		return true;
@@ -85,10 +85,10 @@ int main(void)
 	ok(plan_is(0, 4096, 0, 1, 0, 1), "a read at the front: the segment's own span");
 	ok(plan_is(0, 4 * MIB - 4096, 0, 1, 0, 1), "up to where the tail begins: still its own");
 	ok(plan_is(0, 4 * MIB, 0, 2, 0, 2), "the tail is wanted: the next span too, for both");
-	plan_make(l, 0, 4 * MIB, &p);
+	plan_make(l, 0, 4 * MIB, false, &p);
 	ok(p.comp_off == 0 && p.comp_len == 2 * MIB, "in one range");
 	ok(plan_is(1, 4096, 1, 1, 1, 1), "an empty segment 0 cannot join 1's job");
-	plan_make(l, 1, 4096, &p);
+	plan_make(l, 1, 4096, false, &p);
 	ok(p.comp_off == MIB - 1 && p.comp_len == MIB + 1, "the shared byte is read again");
 
 	stand(0, 4 * MIB - 512);
