@@ -215,6 +215,12 @@ void scripted_release(struct scripted *s)
 	}
 }
 
+void scripted_fail_held(struct scripted *s)
+{
+	while (!list_is_empty(&s->held))
+		fail(list_first(&s->held, struct scripted_read, held), ECONNRESET, "scripted error");
+}
+
 void scripted_init(struct scripted *s, struct loop *l, const uint8_t *data, uint64_t size)
 {
 	static const struct source_ops ops = {

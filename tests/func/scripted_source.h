@@ -48,5 +48,7 @@ struct scripted {
 /* The struct stays the caller's; layer_free() only marks it as freed. */
 void scripted_init(struct scripted *s, struct loop *l, const uint8_t *data, uint64_t size);
 void scripted_release(struct scripted *s);
+/* Held reads end with an error. */
+void scripted_fail_held(struct scripted *s);
 
 #endif
