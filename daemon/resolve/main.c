@@ -20,6 +20,7 @@
 static const char usage[] =
 	"Usage: lazyerofs-resolve --staging DIR [OPTION...] IMAGE\n"
 	"Fetch what is needed to mount IMAGE into DIR: image.json, zTOCs.\n"
+	"  --cache DIR                    what is there already is not fetched again\n"
 	"  --platform OS/ARCH[/VARIANT]   of the image (default: of this machine)\n"
 	"  --index DIGEST                 the SOCI index to use\n"
 	"  --unindexed build|refuse       layers that the index leaves out (default: build)\n"
@@ -28,7 +29,7 @@ static const char usage[] =
 	"  --hosts-dirs LIST              colon list of hosts.toml / certs.d folders\n"
 	"  --ca-file FILE                 further certificate authorities\n"
 	"  --plain-http LIST              comma list of registries spoken to without TLS\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 4 the image has no SOCI index.\n";
+	"Exit status: 0 done, 2 wrong usage, 4 the image has no SOCI index, above 16: failed.\n";
 
 struct arguments {
 	const char *staging, *image;
@@ -36,11 +37,12 @@ struct arguments {
 	struct oci_opts oci;
 };
 
-enum { OPT_STAGING = 256, OPT_PLATFORM, OPT_INDEX, OPT_UNINDEXED, OPT_BUILD, OPT_DOCKER,
+enum { OPT_STAGING = 256, OPT_CACHE, OPT_PLATFORM, OPT_INDEX, OPT_UNINDEXED, OPT_BUILD, OPT_DOCKER,
        OPT_HOSTS, OPT_CA, OPT_HTTP, OPT_HELP };
 
 static const struct option options[] = {
 	{ "staging", required_argument, NULL, OPT_STAGING },
+	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "platform", required_argument, NULL, OPT_PLATFORM },
 	{ "index", required_argument, NULL, OPT_INDEX },
 	{ "unindexed", required_argument, NULL, OPT_UNINDEXED },
@@ -76,6 +78,9 @@ static int take_option(int c, struct arguments *a, struct err *err)
 	switch (c) {
 	case OPT_STAGING:
 		a->staging = optarg;
+		return 0;
+	case OPT_CACHE:
+		a->opts.cache_dir = optarg;
 		return 0;
 	case OPT_PLATFORM:
 		return oci_platform_parse(optarg, &a->opts.platform, err);
@@ -153,7 +158,8 @@ int main(int argc, char **argv)
 	}
 	if (run(&a, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
-		return err.num == ENODATA ? RESOLVE_EXIT_NO_INDEX : 1;
+		return err.num == ENODATA ? RESOLVE_EXIT_NO_INDEX
+						: RESOLVE_EXIT_KIND + (int)err.kind;
 	}
 	return 0;
 }

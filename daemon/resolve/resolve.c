@@ -65,6 +65,8 @@ static int resolve_layer(struct oci_client *c, const struct resolve_opts *opts,
 
 	digest_format(&layer->desc.digest, text);
 	ret->desc = layer->desc;
+	if (resolve_layer_is_cached(opts, layer, ret))
+		return 0;
 	if (layer->has_ztoc)
 		return fetch_ztoc(c, opts, number, layer, ret, err);
 	if (layer->kind == OCI_LAYER_ZSTD || layer->kind == OCI_LAYER_OTHER)
