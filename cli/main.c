@@ -5,7 +5,13 @@
 #include <locale.h>
 #include <string.h>
 
+#include "cli/admin_client.h"
+
 static const struct cli_command commands[] = {
+	{ "mount", "mount an image", cmd_mount },
+	{ "umount", "unmount images", cmd_umount },
+	{ "status", "what the daemon serves", cmd_status },
+	{ "doctor", "can this machine serve images, and if not, why", cmd_doctor },
 	{ "ztoc", "look into a zTOC, the table of contents of one layer", cmd_ztoc },
 	{ NULL, NULL, NULL },
 };
@@ -15,6 +21,18 @@ int main(int argc, char **argv)
 	int rc;
 
 	setlocale(LC_CTYPE, "");
+	/* The one option that goes before the command. */
+	if (argc > 2 && strcmp(argv[1], "--run-dir") == 0) {
+		admin_client_set_run_dir(argv[2]);
+		argv[2] = argv[0];
+		argv += 2;
+		argc -= 2;
+	} else if (argc > 1 && strncmp(argv[1], "--run-dir=", 10) == 0) {
+		admin_client_set_run_dir(argv[1] + 10);
+		argv[1] = argv[0];
+		argv++;
+		argc--;
+	}
 	rc = cli_dispatch("lazyerofs", commands, argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_warn("cannot write to standard output: %s", strerror(errno));
