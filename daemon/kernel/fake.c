@@ -282,12 +282,26 @@ void fake_layer_preset(struct layer *l, const uint64_t *lens)
 
 uint64_t fake_segment_len(const struct layer *l, uint32_t segment)
 {
-	return ((const struct fake_layer *)l->transport_data)->segments[segment].len;
+	const struct fake_layer *fl = l->transport_data;
+	struct fake *f = fake_of(l->transport);
+	uint64_t len;
+
+	pthread_mutex_lock(&f->lock);
+	len = fl->segments[segment].len;
+	pthread_mutex_unlock(&f->lock);
+	return len;
 }
 
 uint64_t fake_segment_synced(const struct layer *l, uint32_t segment)
 {
-	return ((const struct fake_layer *)l->transport_data)->segments[segment].synced;
+	const struct fake_layer *fl = l->transport_data;
+	struct fake *f = fake_of(l->transport);
+	uint64_t len;
+
+	pthread_mutex_lock(&f->lock);
+	len = fl->segments[segment].synced;
+	pthread_mutex_unlock(&f->lock);
+	return len;
 }
 
 struct fake_request *fake_read(struct fake *f, struct layer *l, uint64_t off, uint64_t len)
@@ -320,10 +334,12 @@ void fake_set_space(struct fake *f, uint64_t bytes)
 	pthread_mutex_unlock(&f->lock);
 }
 
-void fake_wait_blocked(struct fake *f, unsigned writes)
+unsigned fake_writes_blocked(struct fake *f)
 {
+	unsigned n;
+
 	pthread_mutex_lock(&f->lock);
-	while (f->writes_waiting < writes)
-		pthread_cond_wait(&f->changed, &f->lock);
+	n = f->block_writes ? f->writes_waiting : 0;
 	pthread_mutex_unlock(&f->lock);
+	return n;
 }

@@ -64,7 +64,7 @@ struct fake_request *fake_read(struct fake *f, struct layer *l, uint64_t off, ui
 
 void fake_block_writes(struct fake *f, bool on);
 void fake_set_space(struct fake *f, uint64_t bytes);
-/* Wait until so many writes stand at the barrier of block_writes. */
-void fake_wait_blocked(struct fake *f, unsigned writes);
+/* How many writes stand at the barrier of block_writes now. */
+unsigned fake_writes_blocked(struct fake *f);
 
 #endif

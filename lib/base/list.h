@@ -43,14 +43,18 @@ static inline void list_del(struct list *node)
 }
 
 #define list_first(head, type, member) container_of((head)->next, type, member)
+/* The node in an element that may be no element: at the end, pos stands for the head. */
+#define list_node_(pos, member)                                                          \
+	((struct list *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
 #define list_for_each(pos, head, member)                                                 \
 	for (pos = container_of((head)->next, __typeof__(*pos), member);                 \
-	     &pos->member != (head);                                                     \
+	     list_node_(pos, member) != (head);                                          \
 	     pos = container_of(pos->member.next, __typeof__(*pos), member))
 #define list_for_each_safe(pos, tmp, head, member)                                       \
 	for (pos = container_of((head)->next, __typeof__(*pos), member),                 \
-	    tmp = container_of(pos->member.next, __typeof__(*pos), member);              \
-	     &pos->member != (head);                                                     \
-	     pos = tmp, tmp = container_of(tmp->member.next, __typeof__(*tmp), member))
+	    tmp = container_of(list_node_(pos, member)->next, __typeof__(*pos), member); \
+	     list_node_(pos, member) != (head);                                          \
+	     pos = tmp, tmp = container_of(list_node_(tmp, member)->next,                \
+					   __typeof__(*tmp), member))
 
 #endif

@@ -217,8 +217,13 @@ static void test_remove(void)
 	fake_read(&b.fake, l, 0, 4096);
 	fake_read(&b.fake, l, l->map->blob_size - 4096, 4096);
 	fake_block_writes(&b.fake, true);
-	bed_turns(&b, 100);
-	fake_wait_blocked(&b.fake, 1);
+	uint64_t end_ms = io_now_ms() + 10000;
+	struct err err = ERR_INIT;
+
+	while (!fake_writes_blocked(&b.fake) && io_now_ms() < end_ms)
+		if (loop_turn(b.loop, 10, &err) < 0)
+			bail("%s", err.text);
+	ok(fake_writes_blocked(&b.fake) > 0, "a worker is in the middle of a write");
 	conductor_layer_remove(b.conductor, l, count_up, &gone);
 	is_int(b.fake.answered_error, 2, "removed: what waits gets EIO at once");
 	fake_read(&b.fake, l, 0, 4096);
