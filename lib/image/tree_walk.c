@@ -131,7 +131,8 @@ static int fill_from_entry(const struct tree *t, const struct tree_rec *rec,
 	struct ztoc_entry e;
 
 	ztoc_entry_get(l->ztoc, rec->entry, &e);
-	in->mode = e.mode & 07777;
+	/* Linux has no other mode for a symlink, whatever the tar says. */
+	in->mode = rec->type == ZTOC_SYMLINK ? 0777 : e.mode & 07777;
 	in->uid = e.uid;
 	in->gid = e.gid;
 	in->mtime_sec = e.mtime_sec;
