@@ -54,7 +54,8 @@ struct oci_hooks {
 	/* Call oci_client_timer_fired() in ms milliseconds; -1 = disarm. */
 	void (*set_timer)(void *arg, int64_t ms);
 	/* Run work(data) on some other thread, then done(data) on the owner thread: used for
-	 * credential helpers and files. Must not fail silently: -errno = not taken. */
+	 * credential helpers and files. Must not fail silently: -errno = not taken. A job
+	 * that was taken is run to its done(data), even after oci_client_free(). */
 	int (*run_blocking)(void *arg, void (*work)(void *), void (*done)(void *), void *data);
 };
 

@@ -276,7 +276,16 @@ void http_free(struct http *h)
 	curl_global_cleanup();
 }
 
-static void set_tls(struct http *h, CURL *e, const struct http_tls *tls)
+/* As everybody does: what the environment says of proxies is not for this machine. */
+static void set_proxy(struct http_req *req)
+{
+	char host[300];
+
+	if (http_url_host(req->url, host, sizeof(host)) == 0 && http_host_is_loopback(host))
+		curl_easy_setopt(req->easy, CURLOPT_NOPROXY, "*");
+}
+
+static void set_tls(struct http *h, CURL *e, const struct http_tls *tls, bool with_cert)
 {
 	bool verify = !h->opts.insecure_tls && !(tls && tls->skip_verify);
 
@@ -290,6 +299,8 @@ static void set_tls(struct http *h, CURL *e, const struct http_tls *tls)
 
 		curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
 	}
+	if (!with_cert)
+		return;
 	if (tls->cert_file)
 		curl_easy_setopt(e, CURLOPT_SSLCERT, tls->cert_file);
 	if (tls->key_file)
@@ -403,7 +414,8 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 		return fail(req, err, r == -ENOMEM ? ERR_SYSTEM : ERR_CORRUPT, -r,
 			    r == -ENOMEM ? "out of memory" : "line break in a header");
 	set_method(req);
-	set_tls(h, req->easy, ask->tls);
+	set_tls(h, req->easy, ask->tls, !ask->omit_client_cert);
+	set_proxy(req);
 	list_add_tail(ask->background ? &h->waiting_background : &h->waiting, &req->node);
 	*ret = TAKE_PTR(req);
 	return 0;

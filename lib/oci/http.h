@@ -90,6 +90,7 @@ struct http_ask {
 	const char *url;		/* http or https, absolute; copied */
 	const char *const *headers;	/* "Name: value", NULL-terminated; copied */
 	const struct http_tls *tls;	/* may be NULL */
+	bool omit_client_cert;		/* another host than the one that tls was made for */
 	/* Body of POST, PUT, PATCH: from memory, or pread() from fd. Borrowed. */
 	const void *body;
 	int body_fd;			/* used when body is NULL and body_len > 0 */

@@ -96,6 +96,17 @@ static void name_doc(const struct oci_repo *repo, const struct oci_desc *d, char
 	snprintf(ret, ret_size, "%.160s@%s", name, text);
 }
 
+/* What the document says it is; an OCI manifest if neither it nor the registry said. */
+static void own_media_type(const json_t *doc, struct oci_desc *d)
+{
+	char own[sizeof(d->media_type)];
+
+	if (jdoc_copy(doc, "mediaType", own, sizeof(own)) == 0 && *own)
+		strcpy(d->media_type, own);
+	else if (!*d->media_type)
+		strcpy(d->media_type, MEDIA_OCI_MANIFEST);
+}
+
 /* Down from the reference to the manifest of one platform. */
 static int find_manifest(struct oci_repo *repo, struct oci_image *img,
 			 const struct oci_platform *platform, struct buf *b, json_t **ret,
@@ -122,6 +133,7 @@ static int find_manifest(struct oci_repo *repo, struct oci_image *img,
 			return r;
 		if (kind == MANIFEST_IMAGE) {
 			img->manifest = got;
+			own_media_type(doc, &img->manifest);
 			*ret = TAKE_PTR(doc);
 			return 0;
 		}
@@ -164,6 +176,7 @@ static int take_index(struct oci_repo *repo, const struct oci_desc *d,
 	r = index_parse(b.data ? b.data : (const void *)"", b.len, what, img, err);
 	if (r < 0)
 		return r;
+	strcpy(got.media_type, MEDIA_OCI_MANIFEST);	/* index_parse() takes no other */
 	img->index = got;
 	img->index_found = how;
 	return 0;
@@ -333,11 +346,16 @@ int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf
 		     struct oci_desc *ret, struct err *err)
 {
 	cleanup_repo struct oci_repo *repo = NULL;
+	cleanup_json json_t *doc = NULL;
 	int r;
 
 	r = oci_repo_get(c, ref, &repo, err);
-	if (r < 0)
-		return r;
-	return doc_manifest(repo, ref->tag, ref->has_digest ? &ref->digest : NULL, NULL, ret, b,
-			    NULL, err);
+	if (r == 0)
+		r = doc_manifest(repo, ref->tag, ref->has_digest ? &ref->digest : NULL, NULL, ret,
+				 b, NULL, err);
+	if (r == 0)
+		r = jdoc_parse(b->data ? b->data : (const void *)"", b->len, "manifest", &doc, err);
+	if (r == 0)
+		own_media_type(doc, ret);
+	return r;
 }
