@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * registry.h - what commands that speak to registries share: their options, the client,
+ * the choice of platforms, progress.
+ */
+#ifndef LZ_CLI_REGISTRY_H
+#define LZ_CLI_REGISTRY_H
+
+#include "cli/cli.h"
+#include "oci/image.h"
+
+struct cli_registry {
+	const char *plain_http, *ca_file, *docker_config, *hosts_dirs;
+	struct cli_list platforms;
+	bool all_platforms;
+};
+
+#define CLI_REGISTRY_OPTS(r)                                                             \
+	CLI_OPT_STR('\0', "plain-http", "LIST", "registries spoken to without TLS (comma list)", \
+		    &(r)->plain_http),                                                   \
+	CLI_OPT_STR('\0', "ca-file", "FILE", "further certificate authorities", &(r)->ca_file), \
+	CLI_OPT_STR('\0', "docker-config", "DIR", "where config.json with the credentials is", \
+		    &(r)->docker_config),                                                \
+	CLI_OPT_STR('\0', "hosts-dirs", "LIST", "folders with hosts.toml (colon list)",  \
+		    &(r)->hosts_dirs)
+#define CLI_PLATFORM_OPTS(r)                                                             \
+	CLI_OPT_LIST('p', "platform", "OS/ARCH", "of the image; may be repeated (default: this machine's)", \
+		     &(r)->platforms),                                                   \
+	CLI_OPT_FLAG('\0', "all-platforms", "all platforms of the image", &(r)->all_platforms)
+
+void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret);
+
+/* The images behind one reference. */
+struct cli_images {
+	struct oci_image **v;
+	size_t n;
+	struct buf index;		/* bytes of the image index; empty: the ref names an image */
+	struct oci_desc top;		/* of what the reference names */
+};
+
+/* Resolve the wanted platforms of ref; at least one, or an error. */
+int cli_images_resolve(struct oci_client *c, const struct cli_registry *r,
+		       const struct oci_ref *ref, struct cli_images *ret, struct err *err);
+void cli_images_done(struct cli_images *images);
+
+#endif

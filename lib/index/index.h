@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * index.h - make the SOCI index of an image: read each layer once, put zTOCs and index
+ * beside the image.
+ *
+ * Layers are worked on in parallel, each by a thread with a client of its own, streamed and
+ * never stored. What exists already is used again, unless told otherwise: a zTOC named
+ * by the image's present index with the same span size and build tool. Nothing is visible
+ * to others before the index manifest is put, which comes last.
+ * Blocking. Formats: kernel-notes/soci-format.md.
+ */
+#ifndef LZ_INDEX_INDEX_H
+#define LZ_INDEX_INDEX_H
+
+#include <stdatomic.h>
+
+#include "oci/image.h"
+#include "oci/soci_write.h"
+#include "ztoc/build.h"
+
+#define INDEX_MIN_LAYER_BYTES (10u << 20)	/* soci's default */
+
+enum index_layer_state {
+	INDEX_LAYER_WAITING,
+	INDEX_LAYER_BUSY,
+	INDEX_LAYER_BUILT,
+	INDEX_LAYER_REUSED,
+	INDEX_LAYER_SKIPPED_SMALL,
+	INDEX_LAYER_SKIPPED_TYPE,	/* zstd and others: the index stays valid without */
+};
+
+/* What a watcher may read at any time. */
+struct index_progress {
+	_Atomic uint64_t bytes;			/* of the layer, read so far */
+	_Atomic int state;			/* enum index_layer_state */
+};
+
+struct index_opts {
+	uint64_t span_size;			/* 0: 4 MiB */
+	uint64_t min_layer_bytes;
+	enum soci_compat compat;
+	enum soci_index_version version;
+	bool force;				/* build all zTOCs anew */
+	unsigned threads;			/* 0: one per core */
+	const char *const *prefetch;		/* paths to list as prefetch, or NULL */
+	size_t nprefetch;
+	struct index_progress *progress;	/* one per layer, or NULL */
+	atomic_bool *stop;			/* set: end soon with ECANCELED; or NULL */
+	/* A path of prefetch that no layer has. */
+	void (*warn)(const char *path);
+};
+
+struct index_result {
+	uint32_t nlayers;
+	struct {
+		enum index_layer_state state;
+		struct oci_desc ztoc;		/* BUILT, REUSED */
+		uint32_t spans;
+		uint64_t files;
+	} *layers;				/* as in the image */
+	struct buf manifest;			/* the index manifest's bytes */
+	struct oci_desc desc;			/* of them */
+};
+
+/*
+ * Index img (resolved from src) into the repository or layout dst: zTOCs, prefetch lists
+ * and the empty config are put there; the manifest is only made, for the caller to put.
+ * subject: what a v1 index names (the image manifest). -ENODATA (UNSUPPORTED) when no layer
+ * could be indexed.
+ */
+int index_make(const struct oci_opts *client, const struct oci_ref *src,
+	       const struct oci_image *img, const struct oci_ref *dst,
+	       const struct oci_desc *subject, const struct index_opts *opts,
+	       struct index_result **ret, struct err *err);
+void index_result_free(struct index_result *r);
+
+const char *index_layer_state_name(enum index_layer_state state);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* one.c - one layer of index_make(): skip, use again, or build. On a thread of its own. */
+#include "index/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "index/layer.h"
+
+/* Of a zTOC that exists already; larger ones are built anew. */
+#define REUSE_MAX_BYTES (256u << 20)
+
+DEFINE_CLEANUP(struct ztoc *, ztoc_free, ztoc_freep)
+
+static void set_state(struct index_work *w, uint32_t number, enum index_layer_state state)
+{
+	w->result->layers[number].state = state;
+	if (w->opts->progress)
+		atomic_store(&w->opts->progress[number].state, (int)state);
+}
+
+struct watch {
+	struct index_work *work;
+	uint32_t number;
+};
+
+static int layer_progress(void *arg, uint64_t bytes)
+{
+	const struct watch *watch = arg;
+
+	if (watch->work->opts->progress)
+		atomic_store(&watch->work->opts->progress[watch->number].bytes, bytes);
+	return index_is_stopped(watch->work) ? -ECANCELED : 0;
+}
+
+/* Would we build the same? Span size and tool decide; both are inside the zTOC. */
+static bool is_as_wanted(const struct index_work *w, const struct ztoc *z)
+{
+	uint64_t span_size = w->opts->span_size ? w->opts->span_size : ZTOC_BUILD_SPAN_BYTES;
+	const char *tool = soci_build_tool(w->opts->compat);
+	struct ztoc_str have = ztoc_build_tool(z);
+
+	return ztoc_span_size(z) == span_size && have.len == strlen(tool) &&
+	       !memcmp(have.s, tool, have.len);
+}
+
+static int keep_bytes(struct index_work *w, uint32_t number, const void *data, size_t len,
+		      struct err *err)
+{
+	int r;
+
+	if (!w->opts->nprefetch)
+		return 0;
+	r = buf_add(&w->ztocs[number], data, len);
+	return r < 0 ? err_sys(err, -r, "zTOC") : 0;
+}
+
+/* 1: the present zTOC serves; 0: build one. A broken or missing one is no failure. */
+static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number,
+		     struct err *err)
+{
+	const struct oci_layer *layer = &w->img->layers[number];
+	cleanup_buf struct buf bytes = BUF_INIT(REUSE_MAX_BYTES);
+	cleanup_(ztoc_freep) struct ztoc *z = NULL;
+	int r;
+
+	if (!layer->has_ztoc || w->opts->force || layer->ztoc.size > REUSE_MAX_BYTES)
+		return 0;
+	if (oci_blob_get(c, w->src, &layer->ztoc, &bytes, NULL) < 0 ||
+	    ztoc_open(bytes.data, bytes.len, &z, NULL) < 0 || !is_as_wanted(w, z))
+		return 0;
+	r = oci_blob_put(c, w->dst, &layer->ztoc, bytes.data, err);
+	if (r == 0)
+		r = keep_bytes(w, number, bytes.data, bytes.len, err);
+	if (r < 0)
+		return r;
+	w->result->layers[number].ztoc = layer->ztoc;
+	w->result->layers[number].spans = ztoc_span_count(z);
+	w->result->layers[number].files = ztoc_entry_count(z);
+	return 1;
+}
+
+static int build(struct index_work *w, struct oci_client *c, uint32_t number,
+		 struct err *err)
+{
+	struct watch watch = { .work = w, .number = number };
+	const struct index_layer_opts opts = {
+		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
+									  ZTOC_BUILD_SOCI_0_2,
+			   .span_size = w->opts->span_size },
+		.blob_fd = -1,
+		.progress = layer_progress,
+		.arg = &watch,
+	};
+	struct ztoc_built built;
+	struct oci_desc desc = { 0 };
+	int r = index_layer_build(c, w->src, &w->img->layers[number], &opts, &built, err);
+
+	if (r < 0)
+		return r;
+	desc.digest = built.ztoc;
+	desc.size = built.len;
+	r = oci_blob_put(c, w->dst, &desc, built.bytes, err);
+	if (r == 0)
+		r = keep_bytes(w, number, built.bytes, built.len, err);
+	if (r == 0) {
+		w->result->layers[number].ztoc = desc;
+		w->result->layers[number].spans = built.spans;
+		w->result->layers[number].files = built.entries;
+	}
+	free(built.bytes);
+	return r;
+}
+
+int index_one(struct index_work *w, struct oci_client *c, uint32_t number, struct err *err)
+{
+	const struct oci_layer *layer = &w->img->layers[number];
+	int r;
+
+	if (layer->kind != OCI_LAYER_GZIP && layer->kind != OCI_LAYER_TAR) {
+		set_state(w, number, INDEX_LAYER_SKIPPED_TYPE);
+		return 0;
+	}
+	if (layer->desc.size < w->opts->min_layer_bytes) {
+		set_state(w, number, INDEX_LAYER_SKIPPED_SMALL);
+		return 0;
+	}
+	set_state(w, number, INDEX_LAYER_BUSY);
+	r = try_reuse(w, c, number, err);
+	if (r == 1) {
+		set_state(w, number, INDEX_LAYER_REUSED);
+		return 0;
+	}
+	if (r == 0)
+		r = build(w, c, number, err);
+	if (r == 0)
+		set_state(w, number, INDEX_LAYER_BUILT);
+	return r;
+}

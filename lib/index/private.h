@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* private.h - inside lib/index: one run of index_make(). */
+#ifndef LZ_INDEX_PRIVATE_H
+#define LZ_INDEX_PRIVATE_H
+
+#include <pthread.h>
+
+#include "index/index.h"
+#include "oci/push.h"
+
+struct index_work {
+	const struct oci_opts *client;
+	const struct oci_ref *src, *dst;
+	const struct oci_image *img;
+	const struct index_opts *opts;
+	struct index_result *result;
+	struct buf *ztocs;		/* per layer; filled only where prefetch lists need them */
+	atomic_uint next;		/* layer that the next free thread takes */
+	atomic_bool failed;
+	struct err err;			/* of the first failure; written under lock */
+	pthread_mutex_t lock;
+};
+
+bool index_is_stopped(const struct index_work *w);
+/* One layer, on its thread's client: decide, build or reuse, put the zTOC. */
+int index_one(struct index_work *w, struct oci_client *c, uint32_t number, struct err *err);
+
+/*
+ * Prefetch lists of all layers: put each, and append the index's entries for them to
+ * layers[*n ..]. Topmost layer that has a path wins.
+ */
+int index_prefetch(struct index_work *w, struct oci_client *c,
+		   struct soci_index_layer *layers, uint32_t *n, struct err *err);
+
+#endif
