@@ -13,7 +13,7 @@
  * A hole that the kernel still finds after the completion is EIO as well, never zeros.
  * The device is never written through the ring: that hangs for ever (kernel-notes).
  *
- * Loop thread, but for the fill of a bootstrap, which is a pool job.
+ * Loop thread, but for the fill of a bootstrap, which is a job of a pool of its own.
  * Follows kernel-notes/cachefiles.md.
  */
 #include "daemon/kernel/cachefiles.h"
@@ -236,6 +236,11 @@ static void read_dispatch(struct cachefiles *t, struct cachefiles_read_req *req)
 	req->image = image_get(t, req->object->key);
 	if (req->image && k->off < req->image->size && k->off % IO_BLOCK_BYTES == 0) {
 		t->stats.bootstrap_reads++;
+		if (!t->pool && pool_new(t->loop, 1, &t->pool, NULL) < 0) {
+			log_error("cachefiles: no thread to serve the bootstrap %s", req->image->id);
+			request_end(req);
+			return;
+		}
 		req->job = (struct pool_job){
 			.work = bootstrap_work,
 			.done = bootstrap_done,
@@ -382,6 +387,8 @@ static void transport_free(struct transport *base)
 	struct cachefiles_object *object, *tmp;
 	struct cachefiles_image *image, *tmp2;
 
+	if (t->pool)
+		pool_free(t->pool);
 	list_for_each_safe(object, tmp, &t->objects, link) {
 		list_del(&object->link);
 		cachefiles_object_unref(object);
@@ -428,7 +435,6 @@ struct cachefiles *cachefiles_alloc(const struct cachefiles_opts *opts)
 		return NULL;
 	t->base.ops = &cachefiles_ops;
 	t->loop = opts->loop;
-	t->pool = opts->pool;
 	t->guardian = opts->guardian;
 	t->no_seeding = opts->no_seeding;
 	t->devfd = t->dirfd = t->statefd = -1;

@@ -26,11 +26,9 @@
 #include "daemon/kernel/guardian.h"
 #include "daemon/kernel/transport.h"
 #include "daemon/loop/loop.h"
-#include "daemon/pool.h"
 
 struct cachefiles_opts {
 	struct loop *loop;
-	struct pool *pool;
 	struct guardian *guardian;	/* NULL: a dead daemon means EIO until umount */
 	const char *dir;		/* the cache: ext4, xfs or btrfs; made if missing */
 	const char *tag;		/* of the cache; NULL: "lazyerofs" */

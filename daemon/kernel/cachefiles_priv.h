@@ -17,6 +17,7 @@
 #include "daemon/kernel/cachefiles.h"
 #include "daemon/kernel/cachefiles_path.h"
 #include "daemon/kernel/cachefiles_proto.h"
+#include "daemon/pool.h"
 
 #define CACHEFILES_GUARDIAN_NAME "cachefiles"
 
@@ -60,6 +61,10 @@ struct cachefiles_image {
 struct cachefiles {
 	struct transport base;
 	struct loop *loop;
+	/*
+	 * For bootstraps, made when the first is asked for: the daemon's pool may be full of
+	 * mount(2) calls that wait for these very reads.
+	 */
 	struct pool *pool;
 	struct guardian *guardian;
 	struct conductor *conductor;	/* set by start */

@@ -330,7 +330,6 @@ int main(int argc, char **argv)
 	if (loop_new(&con.loop, &err) < 0 || pool_new(con.loop, 2, &con.pool, &err) < 0)
 		die("loop", &err);
 	opts.loop = con.loop;
-	opts.pool = con.pool;
 	if (cachefiles_transport_new(&opts, &con.transport, &err) < 0)
 		die("transport", &err);
 	state_open();
