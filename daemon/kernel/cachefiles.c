@@ -3,6 +3,10 @@
  * cachefiles.c - the on-demand cachefiles transport: requests in, answers out.
  *
  *	OPEN   known layer or image: copen with its size, from local knowledge, at once
+ *	       unknown, but the kernel has it open (after `restore`): copen with the size of
+ *	                             its file; READs of it are completed without data. Were it
+ *	                             refused, the kernel would send it again and again as long
+ *	                             as a reader waits, and the reader would never get EIO.
  *	       anything else:        copen -ENOENT, descriptor closed
  *	READ   of a layer:           a kreq for the conductor; completed when it answers
  *	       of a bootstrap:       filled from the local file by the pool (only where the
@@ -119,6 +123,20 @@ static bool key_lookup(struct cachefiles *t, const char *key, uint64_t *ret_size
 	return false;
 }
 
+/*
+ * Not ours, or not any more: but an object that the kernel opens *again* has its file
+ * already, whose size is good enough to get at its READs. A new one has none (ENOBUFS).
+ */
+static bool orphan_size(const struct cachefiles_request *req, uint64_t *ret_size)
+{
+	off_t size = lseek(req->fd, 0, SEEK_END);
+
+	if (size <= 0)
+		return false;
+	*ret_size = (uint64_t)size;
+	return true;
+}
+
 static struct cachefiles_object *object_new(const struct cachefiles_request *req)
 {
 	struct cachefiles_object *object;
@@ -157,10 +175,15 @@ static void open_handle(struct cachefiles *t, const struct cachefiles_request *r
 	}
 	if (!cachefiles_key_is(req, t->volume_key, object->key) ||
 	    !key_lookup(t, object->key, &size)) {
-		log_warning("cachefiles: the kernel opens %s, which is not ours", object->key);
-		open_refuse(t, req, ENOENT);
-		free(object);
-		return;
+		if (!orphan_size(req, &size)) {
+			log_warning("cachefiles: the kernel opens %s, which is not ours",
+				    object->key);
+			open_refuse(t, req, ENOENT);
+			free(object);
+			return;
+		}
+		log_warning("cachefiles: %s is mounted, but not served here: what is missing of it "
+			    "is EIO", object->key);
 	}
 	/* Opened again after `restore`: the old descriptor is dead. */
 	list_for_each_safe(old, tmp, &t->objects, link)

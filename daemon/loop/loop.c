@@ -465,7 +465,12 @@ static int ring_init(struct loop *l, struct err *err)
 	if (r == -EPERM || r == -ENOSYS)
 		return err_sys(err, -r, "io_uring is not available (kernel without it, "
 			       "kernel.io_uring_disabled set, or a seccomp filter)");
-	return r < 0 ? err_sys(err, -r, "cannot set up io_uring") : 0;
+	if (r < 0)
+		return err_sys(err, -r, "cannot set up io_uring");
+	/* Children have no business in the ring; and User Mode Linux 6.12 corrupts its own
+	 * page counts when a process with a ring forks (kernel-notes/lab.md). */
+	io_uring_ring_dontfork(&l->ring);
+	return 0;
 }
 
 /* Turn wishes into entries. Returns whether some had to stay behind. */
