@@ -296,6 +296,38 @@ static void *commands_run(void *arg)
 	return NULL;
 }
 
+static void arguments_parse(int argc, char **argv, struct cachefiles_opts *opts)
+{
+	struct err err = ERR_INIT;
+
+	for (int i = 1; i < argc; i++) {
+		int left = argc - 1 - i;
+
+		if (strcmp(argv[i], "--any-kernel") == 0) {
+			opts->any_kernel = true;
+		} else if (strcmp(argv[i], "--no-seeding") == 0) {
+			opts->no_seeding = true;
+		} else if (strcmp(argv[i], "--dir") == 0 && left >= 1) {
+			opts->dir = argv[++i];
+		} else if (strcmp(argv[i], "--fault") == 0 && left >= 1) {
+			con.fault = argv[++i];
+		} else if (strcmp(argv[i], "--layer") == 0 && left >= 2) {
+			layer_add(argv[i + 1], argv[i + 2]);
+			i += 2;
+		} else if (strcmp(argv[i], "--image") == 0 && left >= 2) {
+			con.images[con.nimages].image_id = argv[i + 1];
+			con.images[con.nimages++].bootstrap_path = argv[i + 2];
+			i += 2;
+		} else if (strcmp(argv[i], "--guardian") == 0 && left >= 2) {
+			if (guardian_open(argv[i + 1], argv[i + 2], 60000, &opts->guardian, &err) < 0)
+				die("guardian", &err);
+			i += 2;
+		} else {
+			die(argv[i], NULL);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct cachefiles_opts opts = { 0 };
@@ -304,29 +336,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	list_init(&con.pending);
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--dir") == 0)
-			opts.dir = argv[++i];
-		else if (strcmp(argv[i], "--any-kernel") == 0)
-			opts.any_kernel = true;
-		else if (strcmp(argv[i], "--no-seeding") == 0)
-			opts.no_seeding = true;
-		else if (strcmp(argv[i], "--fault") == 0)
-			con.fault = argv[++i];
-		else if (strcmp(argv[i], "--layer") == 0)
-			layer_add(argv[i + 1], argv[i + 2]), i += 2;
-		else if (strcmp(argv[i], "--guardian") == 0) {
-			if (guardian_open(argv[i + 1], argv[i + 2], 60000, &opts.guardian, &err) < 0)
-				die("guardian", &err);
-			i += 2;
-		} else if (strcmp(argv[i], "--image") == 0) {
-			con.images[con.nimages].image_id = argv[i + 1];
-			con.images[con.nimages++].bootstrap_path = argv[i + 2];
-			i += 2;
-		} else {
-			die(argv[i], NULL);
-		}
-	}
+	arguments_parse(argc, argv, &opts);
 	if (loop_new(&con.loop, &err) < 0 || pool_new(con.loop, 2, &con.pool, &err) < 0)
 		die("loop", &err);
 	opts.loop = con.loop;
