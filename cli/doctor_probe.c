@@ -85,14 +85,11 @@ static int cachefiles_prove(const struct config *c, const char *dir, struct err 
 {
 	struct transport *t = NULL;
 	struct loop *loop = NULL;
-	struct pool *pool = NULL;
 	int r = loop_new(&loop, err);
 
-	if (r == 0)
-		r = pool_new(loop, 0, &pool, err);
 	if (r == 0) {
 		const struct cachefiles_opts opts = {
-			.loop = loop, .pool = pool, .dir = dir, .tag = "lazyerofs-doctor",
+			.loop = loop, .dir = dir, .tag = "lazyerofs-doctor",
 			.domain = "lazyerofs-doctor", .any_kernel = c->any_kernel,
 		};
 
@@ -100,9 +97,6 @@ static int cachefiles_prove(const struct config *c, const char *dir, struct err 
 	}
 	if (t)
 		t->ops->free(t);
-	pool_free(pool);
-	if (loop)
-		loop_turn(loop, 0, NULL);
 	loop_free(loop);
 	return r;
 }

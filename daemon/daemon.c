@@ -113,7 +113,7 @@ int daemon_start(struct daemon *d, struct err *err)
 		r = setup_kernel(d, err);
 	if (r == 0)
 		r = sandbox_daemon(err);
-	if (r == 0 && !d->pool)
+	if (r == 0)
 		r = pool_new(d->loop, d->config.threads, &d->pool, err);
 	if (r == 0)
 		r = store_open(d->config.dir, d->transport->ops->name, &d->store, err);

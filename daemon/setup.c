@@ -173,21 +173,16 @@ static int fanotify_try(struct daemon *d, struct err *err)
 	return r < 0 ? err_prefix(err, "fanotify") : 0;
 }
 
-/* The pool's threads come after the self-test of the other path, which forks. */
 static int cachefiles_try(struct daemon *d, struct err *err)
 {
 	const struct config *c = &d->config;
-	struct cachefiles_opts opts = {
+	const struct cachefiles_opts opts = {
 		.loop = d->loop, .guardian = d->guardian, .dir = c->dir, .tag = c->tag,
 		.domain = c->domain, .brun = c->brun, .bcull = c->bcull, .bstop = c->bstop,
 		.frun = c->frun, .fcull = c->fcull, .fstop = c->fstop,
 		.any_kernel = c->any_kernel,
 	};
-	int r = d->pool ? 0 : pool_new(d->loop, c->threads, &d->pool, err);
 
-	if (r < 0)
-		return r;
-	opts.pool = d->pool;
 	return cachefiles_transport_new(&opts, &d->transport, err) < 0
 		       ? err_prefix(err, "cachefiles") : 0;
 }

@@ -158,6 +158,8 @@ int store_image_find(struct store *s, const char *reference, const char *platfor
 	return 0;
 }
 
+#define SYSFS_NAME_MAX 36	/* Linux 6.9+: super_block.s_sysfs_name without its NUL */
+
 bool store_image_is_held(struct store *s, const char *image_id, const char *domain)
 {
 	char path[STORE_PATH_SIZE];
@@ -165,6 +167,10 @@ bool store_image_is_held(struct store *s, const char *image_id, const char *doma
 
 	if (strcmp(s->kernel_path, "cachefiles") == 0) {
 		snprintf(path, sizeof(path), "/sys/fs/erofs/%s,%s", domain, image_id);
+		if (access(path, F_OK) == 0 || errno != ENOENT)
+			return true;
+		/* 6.12 cuts the name; 6.1 does not. */
+		path[strlen("/sys/fs/erofs/") + SYSFS_NAME_MAX] = '\0';
 		return access(path, F_OK) == 0 || errno != ENOENT;
 	}
 	/*

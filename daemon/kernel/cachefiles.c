@@ -468,7 +468,7 @@ struct cachefiles *cachefiles_alloc(const struct cachefiles_opts *opts)
 	list_init(&t->objects);
 	list_init(&t->layers);
 	list_init(&t->images);
-	if (t->dir && t->domain && strlen(t->domain) + 6 < sizeof(t->volume_key)) {
+	if (t->dir && t->domain) {
 		snprintf(t->volume_key, sizeof(t->volume_key), "erofs,%s", t->domain);
 		return t;
 	}
@@ -499,6 +499,10 @@ int cachefiles_transport_new(const struct cachefiles_opts *opts, struct transpor
 
 	if (rc < 0)
 		return rc;
+	if (opts->domain && strlen(opts->domain) > CACHEFILES_DOMAIN_MAX)
+		return err_set(err, ERR_UNSUPPORTED, EINVAL,
+			       "domain \"%s\" is longer than %d characters", opts->domain,
+			       CACHEFILES_DOMAIN_MAX);
 	t = cachefiles_alloc(opts);
 	if (!t)
 		return err_sys(err, ENOMEM, "cachefiles transport");

@@ -27,6 +27,12 @@
 #include "daemon/kernel/transport.h"
 #include "daemon/loop/loop.h"
 
+/*
+ * Linux 6.9+ names a mount's folder below /sys/fs/erofs "DOMAIN,FSID" cut to 36 characters,
+ * and a second mount of the same name fails: 15 characters of the image ID must stay.
+ */
+#define CACHEFILES_DOMAIN_MAX 20
+
 struct cachefiles_opts {
 	struct loop *loop;
 	struct guardian *guardian;	/* NULL: a dead daemon means EIO until umount */
