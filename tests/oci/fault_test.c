@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fault_test.c - reading ranges of a blob from a registry and a storage that misbehave:
- * whatever they do, the right bytes or an error, each byte once, one end. Every case runs
- * on the client's own loop and through hooks.
+ * whatever they do, the right bytes or an error, each byte once, one end. Built twice: every
+ * case runs on the client's own loop (HOOKED 0) and through hooks (HOOKED 1).
  */
 #include "tests/unit/tap.h"
 
@@ -773,8 +773,7 @@ int main(void)
 	digest_of(blob.data, blob.len, &desc.digest);
 	desc.size = blob.len;
 	reg = registry_start("--content", tap_src("tests/fixtures/soci/layers"), NULL);
-	run(false);
-	run(true);
+	run(HOOKED);
 	registry_stop(&reg);
 	buf_done(&blob);
 	return tap_done();
