@@ -326,7 +326,8 @@ static void transfer(struct call *call)
 	char range[80];
 	struct http_ask ask = {
 		.method = call->method, .url = call->url, .headers = headers,
-		.tls = &h->conf.tls, .omit_client_cert = !is_api, .body = call->spec.body, .body_fd = call->spec.body_fd,
+		.tls = &h->conf.tls, .omit_client_cert = !is_api,
+		.body = call->spec.body, .body_fd = call->spec.body_fd,
 		.body_off = call->spec.body_off, .body_len = call->spec.body_len,
 		.background = call->spec.background, .ops = &call_http_ops, .arg = call,
 	};

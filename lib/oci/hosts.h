@@ -3,9 +3,10 @@
  * hosts.h - where a registry's content can be found: mirrors in order, then the registry
  * itself, each with its TLS settings; from containerd's hosts.toml and docker's certs.d.
  *
- * For host H each root of a colon list is tried: ROOT/H_PORT_/, ROOT/H:PORT/, ROOT/H/
- * (without a port), ROOT/_default/. The first directory that exists decides: its hosts.toml, else its
- * *.crt (authorities) and *.cert + *.key (client pair). Blocking, small files; any thread.
+ * For host H each root of a colon list is tried: ROOT/H_PORT_/, ROOT/H:PORT/ (or ROOT/H/
+ * without a port), ROOT/_default/. The first directory that exists decides: its
+ * hosts.toml, else its *.crt (authorities) and *.cert + *.key (client pair). Blocking,
+ * small files; any thread.
  *
  * Read of hosts.toml: server, and for it and each [host."URL"]: capabilities, ca, client,
  * skip_verify, override_path. Other keys are left alone, as containerd does.
