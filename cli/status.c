@@ -81,6 +81,12 @@ static int print_table(json_t *s)
 	return rc;
 }
 
+/* Also when the socket of one that was killed is still being taken down. */
+static bool is_away(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -EPIPE;
+}
+
 int cmd_status(int argc, char **argv)
 {
 	uint64_t wait_s = 0;
@@ -108,7 +114,7 @@ int cmd_status(int argc, char **argv)
 		struct timespec step = { .tv_nsec = WAIT_STEP_MS * 1000000l };
 
 		r = admin_client_call(json_pack("{s:s}", "cmd", "status"), NULL, &status, &err);
-		if ((r != -ENOENT && r != -ECONNREFUSED) || io_now_ms() >= end)
+		if (!is_away(r) || io_now_ms() >= end)
 			break;
 		nanosleep(&step, NULL);
 	}
