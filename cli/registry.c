@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "config.h"
+#include "oci/push.h"
 
 #define MANIFEST_MAX_BYTES (4u << 20)
 
@@ -19,6 +20,13 @@ void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret)
 		.docker_config = r->docker_config,
 		.hosts_dirs = r->hosts_dirs,
 	};
+}
+
+int cli_layout_prepare(struct oci_ref *ref, struct err *err)
+{
+	if (!*ref->tag && !ref->has_digest)
+		strcpy(ref->tag, "latest");
+	return oci_layout_create(ref->dir, err);
 }
 
 void cli_images_done(struct cli_images *images)

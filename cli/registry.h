@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * registry.h - what commands that speak to registries share: their options, the client,
- * the choice of platforms, progress.
+ * registry.h - what commands that speak to registries share: their options, the client and
+ * the choice of platforms.
  */
 #ifndef LZ_CLI_REGISTRY_H
 #define LZ_CLI_REGISTRY_H
@@ -29,6 +29,9 @@ struct cli_registry {
 	CLI_OPT_FLAG('\0', "all-platforms", "all platforms of the image", &(r)->all_platforms)
 
 void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret);
+
+/* A layout that is to be written: made if it is not there; no tag means "latest". */
+int cli_layout_prepare(struct oci_ref *ref, struct err *err);
 
 /* The images behind one reference. */
 struct cli_images {

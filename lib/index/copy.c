@@ -13,6 +13,7 @@
 #include "oci/soci_write.h"
 
 #define MANIFEST_MAX_BYTES (4u << 20)
+#define MAX_NESTED 4u
 
 static int open_scratch(struct err *err)
 {
@@ -62,9 +63,8 @@ int copy_image_blobs(struct oci_client *c, const struct oci_ref *src,
 	return r;
 }
 
-/* A reference to the same place, by digest alone. */
-static void by_digest(const struct oci_ref *ref, const struct digest *digest,
-		      struct oci_ref *ret)
+void copy_ref_by_digest(const struct oci_ref *ref, const struct digest *digest,
+			struct oci_ref *ret)
 {
 	*ret = *ref;
 	ret->tag[0] = '\0';
@@ -72,61 +72,201 @@ static void by_digest(const struct oci_ref *ref, const struct digest *digest,
 	ret->digest = *digest;
 }
 
-int copy_manifest(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-		  const struct digest *digest, struct err *err)
-{
-	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
-	struct oci_ref from, to;
-	struct oci_desc desc;
-	int r;
+/* --- manifests ----------------------------------------------------------------------- */
 
-	by_digest(src, digest, &from);
-	by_digest(dst, digest, &to);
-	r = oci_manifest_get(c, &from, &bytes, &desc, err);
-	return r < 0 ? r : oci_manifest_put(c, &to, desc.media_type, bytes.data, bytes.len, NULL,
-					    err);
-}
+struct copy {
+	struct oci_client *c;
+	const struct oci_ref *src, *dst;
+	struct copy_stats *stats;
+};
 
-static int copy_index_blobs(struct oci_client *c, const struct oci_ref *src,
-			    const struct oci_ref *dst, const json_t *doc,
-			    struct copy_stats *stats, struct err *err)
+/* Config and layers of any manifest: images, SOCI indexes, attestations. */
+static int copy_parts(const struct copy *k, const json_t *doc, struct err *err)
 {
 	const json_t *layers = json_object_get(doc, "layers");
 	struct oci_desc desc;
-	int r = jdoc_desc(json_object_get(doc, "config"), &desc);
+	int r;
 
-	if (r < 0)
-		return err_set(err, ERR_CORRUPT, EINVAL, "SOCI index: no config");
-	r = copy_blob(c, src, dst, &desc, stats, err);
+	if (jdoc_desc(json_object_get(doc, "config"), &desc) < 0)
+		return err_set(err, ERR_CORRUPT, EINVAL, "a manifest without config");
+	r = copy_blob(k->c, k->src, k->dst, &desc, k->stats, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(layers); i++) {
 		if (jdoc_desc(json_array_get(layers, i), &desc) < 0)
-			return err_set(err, ERR_CORRUPT, EINVAL, "SOCI index: layers[%zu]", i);
-		r = copy_blob(c, src, dst, &desc, stats, err);
+			return err_set(err, ERR_CORRUPT, EINVAL, "layers[%zu] is malformed", i);
+		r = copy_blob(k->c, k->src, k->dst, &desc, k->stats, err);
 	}
 	return r;
 }
 
-int copy_soci_index(struct oci_client *c, const struct oci_ref *src,
-		    const struct oci_ref *dst, const struct oci_image *img,
-		    struct copy_stats *stats, struct err *err)
+static bool is_soci_index(const json_t *doc)
+{
+	const char *type = jdoc_str(json_object_get(doc, "config"), "mediaType");
+
+	return type && (!strcmp(type, SOCI_INDEX_V1_TYPE) || !strcmp(type, SOCI_INDEX_V2_TYPE));
+}
+
+/* By digest; an index v1 so that it is found from its subject. */
+static int put_soci_index(const struct copy *k, const json_t *doc, const struct oci_desc *desc,
+			  const struct buf *bytes, struct err *err)
+{
+	struct digest subject;
+	struct oci_ref to;
+
+	k->stats->indexes++;
+	copy_ref_by_digest(k->dst, &desc->digest, &to);
+	if (jdoc_digest(json_object_get(doc, "subject"), "digest", &subject) == 0)
+		return oci_referrer_put(k->c, k->dst, &subject, SOCI_INDEX_V1_TYPE, bytes->data,
+					bytes->len, NULL, err);
+	return oci_manifest_put(k->c, &to, desc->media_type, bytes->data, bytes->len, NULL, err);
+}
+
+static int copy_soci_index(const struct copy *k, const struct digest *digest, struct err *err)
+{
+	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_json json_t *doc = NULL;
+	struct oci_ref from;
+	struct oci_desc desc;
+	int r;
+
+	copy_ref_by_digest(k->src, digest, &from);
+	r = oci_manifest_get(k->c, &from, &bytes, &desc, err);
+	if (r == 0)
+		r = jdoc_parse(bytes.data, bytes.len, "SOCI index", &doc, err);
+	if (r == 0)
+		r = copy_parts(k, doc, err);
+	return r < 0 ? r : put_soci_index(k, doc, &desc, &bytes, err);
+}
+
+/*
+ * The SOCI index of an image that is at the destination. One that an index of images lists
+ * comes with that; what cannot be read as an image (an attestation) has none.
+ */
+static int copy_index_of(const struct copy *k, const struct digest *digest, struct err *err)
+{
+	struct oci_image *img = NULL;
+	struct oci_ref from;
+	int r;
+
+	copy_ref_by_digest(k->src, digest, &from);
+	r = oci_image_resolve(k->c, &from, NULL, NULL, &img, err);
+	if (r < 0)
+		return r;
+	if (img->index_found != OCI_INDEX_NONE)
+		r = copy_soci_index(k, &img->index.digest, err);
+	oci_image_free(img);
+	return r;
+}
+
+static int copy_manifest(const struct copy *k, const struct digest *digest, bool has_index,
+			 unsigned depth, struct err *err);
+
+/* All that an index of images lists, in its order. */
+static int copy_list(const struct copy *k, const json_t *doc, unsigned depth, struct err *err)
+{
+	const json_t *list = json_object_get(doc, "manifests");
+	int r = 0;
+
+	if (depth >= MAX_NESTED)
+		return err_set(err, ERR_CORRUPT, ELOOP, "indexes nested too deep");
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		const json_t *o = json_array_get(list, i);
+		const char *os = jdoc_str(json_object_get(o, "platform"), "os");
+		struct oci_desc desc;
+
+		if (jdoc_desc(o, &desc) < 0)
+			return err_set(err, ERR_CORRUPT, EINVAL, "manifests[%zu] is malformed", i);
+		r = copy_manifest(k, &desc.digest, os && strcmp(os, "unknown") != 0, depth + 1,
+				  err);
+	}
+	return r;
+}
+
+/* What hangs on a manifest goes before the manifest itself. */
+static int copy_below(const struct copy *k, const struct buf *bytes,
+		      const struct oci_desc *desc, unsigned depth, bool *ret_is_list,
+		      bool *ret_is_soci, json_t **ret, struct err *err)
+{
+	enum manifest_kind kind;
+	char text[DIGEST_TEXT_SIZE];
+	int r;
+
+	digest_format(&desc->digest, text);
+	r = jdoc_parse(bytes->data ? bytes->data : (const void *)"", bytes->len, text, ret, err);
+	if (r == 0)
+		r = manifest_kind_of(*ret, desc->media_type, text, &kind, err);
+	if (r < 0)
+		return r;
+	*ret_is_list = kind == MANIFEST_INDEX;
+	*ret_is_soci = kind == MANIFEST_IMAGE && is_soci_index(*ret);
+	r = kind == MANIFEST_INDEX ? copy_list(k, *ret, depth, err) : copy_parts(k, *ret, err);
+	return r < 0 ? err_prefix(err, "%s", text) : 0;
+}
+
+static int copy_manifest(const struct copy *k, const struct digest *digest, bool has_index,
+			 unsigned depth, struct err *err)
 {
 	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	struct oci_ref from, to;
 	struct oci_desc desc;
+	bool is_list = false, is_soci = false;
 	int r;
 
-	by_digest(src, &img->index.digest, &from);
-	by_digest(dst, &img->index.digest, &to);
-	r = oci_manifest_get(c, &from, &bytes, &desc, err);
+	copy_ref_by_digest(k->src, digest, &from);
+	copy_ref_by_digest(k->dst, digest, &to);
+	r = oci_manifest_get(k->c, &from, &bytes, &desc, err);
 	if (r == 0)
-		r = jdoc_parse(bytes.data, bytes.len, "SOCI index", &doc, err);
-	if (r == 0)
-		r = copy_index_blobs(c, src, dst, doc, stats, err);
+		r = copy_below(k, &bytes, &desc, depth, &is_list, &is_soci, &doc, err);
 	if (r < 0)
 		return r;
-	if (json_is_object(json_object_get(doc, "subject")))
-		return oci_referrer_put(c, dst, &img->manifest.digest, SOCI_INDEX_V1_TYPE,
-					bytes.data, bytes.len, NULL, err);
-	return oci_manifest_put(c, &to, desc.media_type, bytes.data, bytes.len, NULL, err);
+	if (is_soci)
+		return put_soci_index(k, doc, &desc, &bytes, err);
+	r = oci_manifest_put(k->c, &to, desc.media_type, bytes.data, bytes.len, NULL, err);
+	if (r < 0 || is_list || !has_index)
+		return r;
+	k->stats->images++;
+	return copy_index_of(k, digest, err);
+}
+
+/* The digest of what is wanted behind src. */
+static int find_top(struct oci_client *c, const struct oci_ref *src,
+		    const struct oci_platform *platform, struct digest *ret, struct err *err)
+{
+	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
+	struct oci_image *img = NULL;
+	struct oci_desc desc;
+	int r;
+
+	if (platform) {
+		r = oci_image_resolve(c, src, platform, NULL, &img, err);
+		if (r == 0)
+			*ret = img->manifest.digest;
+		oci_image_free(img);
+		return r;
+	}
+	r = oci_manifest_get(c, src, &bytes, &desc, err);
+	if (r == 0)
+		*ret = desc.digest;
+	return r;
+}
+
+int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
+	       const struct oci_platform *platform, struct copy_stats *stats,
+	       struct oci_desc *ret, struct err *err)
+{
+	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
+	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats };
+	struct digest top;
+	struct oci_ref from;
+	struct oci_desc desc;
+	int r = find_top(c, src, platform, &top, err);
+
+	if (r == 0)
+		r = copy_manifest(&k, &top, true, 0, err);
+	if (r < 0)
+		return r;
+	copy_ref_by_digest(src, &top, &from);
+	r = oci_manifest_get(c, &from, &bytes, &desc, err);
+	return r < 0 ? r : oci_manifest_put(c, dst, desc.media_type, bytes.data, bytes.len, ret,
+					    err);
 }

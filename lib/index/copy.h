@@ -9,6 +9,7 @@
 #include "oci/image.h"
 
 struct copy_stats {
+	uint32_t images, indexes;	/* image manifests; SOCI indexes of either version */
 	uint32_t blobs, present;	/* copied; found at the destination */
 	uint64_t bytes;
 };
@@ -19,12 +20,16 @@ int copy_blob(struct oci_client *c, const struct oci_ref *src, const struct oci_
 int copy_image_blobs(struct oci_client *c, const struct oci_ref *src,
 		     const struct oci_ref *dst, const struct oci_image *img,
 		     struct copy_stats *stats, struct err *err);
-/* The manifest named by digest, its bytes unchanged. */
-int copy_manifest(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-		  const struct digest *digest, struct err *err);
-/* img's SOCI index (found by oci_image_resolve): zTOCs, lists, config, manifest. */
-int copy_soci_index(struct oci_client *c, const struct oci_ref *src,
-		    const struct oci_ref *dst, const struct oci_image *img,
-		    struct copy_stats *stats, struct err *err);
+/*
+ * What src names, byte for byte: an image, or an index of images with all that it lists;
+ * and the SOCI indexes of the images, of both versions. platform (may be NULL): of an index
+ * of images only that one. dst's tag is set last. *ret: what dst names then.
+ */
+int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
+	       const struct oci_platform *platform, struct copy_stats *stats,
+	       struct oci_desc *ret, struct err *err);
+/* ref by digest, without its tag. */
+void copy_ref_by_digest(const struct oci_ref *ref, const struct digest *digest,
+			struct oci_ref *ret);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "oci/image.h"
 #include "oci/layout.h"
+#include "oci/manifest.h"
 
 #define ACCEPT_MANIFESTS                                                                 \
 	"Accept: application/vnd.oci.image.index.v1+json, "                              \
@@ -249,6 +250,31 @@ static int registry_manifest(struct oci_repo *repo, const char *tag,
 	return r;
 }
 
+/*
+ * Where the transport named no type of a manifest: what the document says itself, else
+ * what its keys make it. (That the two agree is manifest_kind_of()'s to check.)
+ */
+static void set_media_type(struct oci_desc *d, const struct buf *b)
+{
+	cleanup_json json_t *doc = NULL;
+	const char *config;
+	char own[sizeof(d->media_type)];
+
+	if (strstr(d->media_type, "manifest") || strstr(d->media_type, "image.index"))
+		return;
+	if (!b->len || jdoc_parse(b->data, b->len, "manifest", &doc, NULL) < 0)
+		return;	/* whoever reads it says why */
+	config = jdoc_str(json_object_get(doc, "config"), "mediaType");
+	if (jdoc_copy(doc, "mediaType", own, sizeof(own)) == 0 && *own)
+		strcpy(d->media_type, own);
+	else if (json_object_get(doc, "manifests"))
+		strcpy(d->media_type, MEDIA_OCI_INDEX);
+	else
+		strcpy(d->media_type, config && !strcmp(config, MEDIA_DOCKER_CONFIG) ?
+					      MEDIA_DOCKER_MANIFEST :
+					      MEDIA_OCI_MANIFEST);
+}
+
 int doc_manifest(struct oci_repo *repo, const char *tag, const struct digest *digest,
 		 const struct oci_desc *want, struct oci_desc *ret, struct buf *b,
 		 int *ret_status, struct err *err)
@@ -283,6 +309,8 @@ int doc_manifest(struct oci_repo *repo, const char *tag, const struct digest *di
 			       "than its descriptor says", name);
 	if (want && *want->media_type)
 		strcpy(d.media_type, want->media_type);
+	else
+		set_media_type(&d, b);
 	*ret = d;
 	return 0;
 }

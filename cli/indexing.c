@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* indexing.c - see indexing.h. */
+#include "cli/indexing.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define PREFETCH_MAX_BYTES (16u << 20)
+
+/* --- options ----------------------------------------------------------------------- */
+
+static int add_path(struct cli_list *list, const char *path)
+{
+	const char **v = reallocarray(list->v, list->n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	list->v = v;
+	list->v[list->n++] = path;
+	return 0;
+}
+
+static int read_prefetch_json(struct indexing *w, struct err *err)
+{
+	cleanup_buf struct buf b = BUF_INIT(0);
+	const json_t *item;
+	json_error_t why;
+	size_t i;
+	int r = cli_read_file(w->prefetch_json, PREFETCH_MAX_BYTES, &b, err);
+
+	if (r < 0)
+		return r;
+	w->prefetch_doc = json_loadb(b.data ? (char *)b.data : "", b.len, 0, &why);
+	if (!json_is_array(w->prefetch_doc))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "%s: not a JSON array of strings%s%s",
+			       w->prefetch_json, w->prefetch_doc ? "" : ": ",
+			       w->prefetch_doc ? "" : why.text);
+	json_array_foreach(w->prefetch_doc, i, item) {
+		if (!json_is_string(item))
+			return err_set(err, ERR_UNSUPPORTED, EINVAL,
+				       "%s: element %zu is not a string", w->prefetch_json, i);
+		if (add_path(&w->prefetch, json_string_value(item)) < 0)
+			return err_sys(err, ENOMEM, "%s", w->prefetch_json);
+	}
+	return 0;
+}
+
+static void warn_path(const char *path)
+{
+	cli_warn("--prefetch-file: no indexed layer has %s", path);
+}
+
+static const char *check_opts(struct indexing *w)
+{
+	if (!w->opts.span_size || w->opts.span_size > INT64_MAX)
+		return "--span-size is out of range";
+	if (w->threads > 64)
+		return "--threads is out of range";
+	if (!strcmp(w->compat, "soci-0.1"))
+		w->opts.compat = SOCI_COMPAT_0_1;
+	else if (!strcmp(w->compat, "soci-0.2"))
+		w->opts.compat = SOCI_COMPAT_0_2;
+	else
+		return "--compat is soci-0.1 or soci-0.2";
+	return NULL;
+}
+
+int indexing_begin(struct indexing *w, const char *command)
+{
+	const char *wrong = check_opts(w);
+	struct err err = ERR_INIT;
+
+	if (wrong)
+		return cli_misuse(command, "%s", wrong);
+	if (w->prefetch_json && read_prefetch_json(w, &err) < 0)
+		return cli_fail(&err);
+	w->opts.threads = (unsigned)w->threads;
+	w->opts.prefetch = w->prefetch.v;
+	w->opts.nprefetch = w->prefetch.n;
+	w->opts.warn = warn_path;
+	cli_registry_opts(&w->registry, &w->client);
+	if (w->json) {
+		w->report = json_array();
+		if (!w->report)
+			return cli_failf("out of memory");
+	}
+	return -1;
+}
+
+/* --- work -------------------------------------------------------------------------- */
+
+int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
+		 const struct oci_ref *dst, struct index_result **ret, struct err *err)
+{
+	return index_make(&w->client, src, img, dst,
+			  w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &w->opts,
+			  ret, err);
+}
+
+/* --- report ------------------------------------------------------------------------ */
+
+static bool has_ztoc(const struct index_result *res, uint32_t i)
+{
+	return res->layers[i].state == INDEX_LAYER_BUILT ||
+	       res->layers[i].state == INDEX_LAYER_REUSED;
+}
+
+static void format_platform(const struct oci_platform *p, char ret[96])
+{
+	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
+}
+
+static json_t *layer_json(const struct oci_layer *layer, const struct index_result *res,
+			  uint32_t i)
+{
+	char text[DIGEST_TEXT_SIZE];
+	json_t *o;
+
+	digest_format(&layer->desc.digest, text);
+	o = json_pack("{s:s, s:I, s:s, s:s}", "digest", text, "size",
+		      (json_int_t)layer->desc.size, "media_type", layer->desc.media_type, "state",
+		      index_layer_state_name(res->layers[i].state));
+	if (!o || !has_ztoc(res, i))
+		return o;
+	digest_format(&res->layers[i].ztoc.digest, text);
+	json_object_set_new(o, "ztoc",
+			    json_pack("{s:s, s:I, s:I, s:I}", "digest", text, "size",
+				      (json_int_t)res->layers[i].ztoc.size, "spans",
+				      (json_int_t)res->layers[i].spans, "entries",
+				      (json_int_t)res->layers[i].files));
+	return o;
+}
+
+static int report_json(struct indexing *w, const struct oci_image *img,
+		       const struct oci_desc *manifest, const struct index_result *res)
+{
+	char platform[96], digest[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
+	json_t *layers = json_array();
+
+	for (uint32_t i = 0; i < res->nlayers; i++)
+		json_array_append_new(layers, layer_json(&img->layers[i], res, i));
+	format_platform(&img->platform, platform);
+	digest_format(&manifest->digest, digest);
+	digest_format(&res->desc.digest, index);
+	return json_array_append_new(
+		w->report,
+		json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:o}", "platform", platform, "manifest",
+			  digest, "index", "digest", index, "size", (json_int_t)res->desc.size,
+			  "version", w->opts.version == SOCI_INDEX_V1 ? "v1" : "v2", "layers",
+			  layers));
+}
+
+static void add_row(struct cli_table *t, const struct oci_layer *layer,
+		    const struct index_result *res, uint32_t i)
+{
+	char digest[DIGEST_TEXT_SIZE], size[24], ztoc[24] = "", spans[24] = "", files[24] = "";
+
+	digest_format(&layer->desc.digest, digest);
+	digest[19] = '\0';
+	cli_format_size(layer->desc.size, size);
+	if (has_ztoc(res, i)) {
+		cli_format_size(res->layers[i].ztoc.size, ztoc);
+		snprintf(spans, sizeof(spans), "%" PRIu32, res->layers[i].spans);
+		snprintf(files, sizeof(files), "%" PRIu64, res->layers[i].files);
+	}
+	cli_table_add(t, (const char *const[]){ digest, size,
+						index_layer_state_name(res->layers[i].state),
+						ztoc, spans, files });
+}
+
+static int report_table(struct indexing *w, const struct oci_image *img,
+			const struct oci_desc *manifest, const struct index_result *res)
+{
+	static const char *const heads[] = { "LAYER",   ">SIZE",  "STATE",
+					     ">ZTOC", ">SPANS", ">ENTRIES" };
+	struct cli_table *t = cli_table_new(heads, 6);
+	char digest[DIGEST_TEXT_SIZE], platform[96];
+	uint32_t n = 0;
+	int rc;
+
+	for (uint32_t i = 0; i < res->nlayers; i++) {
+		n += has_ztoc(res, i);
+		add_row(t, &img->layers[i], res, i);
+	}
+	format_platform(&img->platform, platform);
+	digest_format(&manifest->digest, digest);
+	printf("image  %s  %s\n", digest, platform);
+	rc = cli_table_print(t, stdout);
+	cli_table_free(t);
+	digest_format(&res->desc.digest, digest);
+	printf("index  %s  v%d, %u of %u layers\n", digest,
+	       w->opts.version == SOCI_INDEX_V1 ? 1 : 2, n, res->nlayers);
+	return rc == CLI_OK ? 0 : -ENOMEM;
+}
+
+int indexing_report(struct indexing *w, const struct oci_image *img,
+		    const struct oci_desc *manifest, const struct index_result *res,
+		    struct err *err)
+{
+	int r = w->json ? report_json(w, img, manifest, res) :
+			  report_table(w, img, manifest, res);
+
+	return r < 0 ? err_sys(err, ENOMEM, "report") : 0;
+}
+
+int indexing_end(struct indexing *w, int r, const struct err *err)
+{
+	if (r < 0)
+		return cli_fail(err);
+	return w->json ? cli_json_print(json_incref(w->report)) : CLI_OK;
+}
+
+void indexing_done(struct indexing *w)
+{
+	cli_list_done(&w->prefetch);
+	cli_list_done(&w->registry.platforms);
+	json_decref(w->prefetch_doc);
+	json_decref(w->report);
+}

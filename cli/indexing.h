@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * indexing.h - what `create` and `convert` share: options, one run of index_make(), report.
+ *
+ *	struct indexing w = INDEXING_INIT(version);
+ *	options: INDEXING_OPTS(&w); cli_parse(); indexing_begin();
+ *	per image: indexing_run(), then put what it made, then indexing_report();
+ *	rc = indexing_end(); indexing_done()
+ */
+#ifndef LZ_CLI_INDEXING_H
+#define LZ_CLI_INDEXING_H
+
+#include "cli/registry.h"
+#include "index/index.h"
+
+struct indexing {
+	struct cli_registry registry;
+	struct oci_opts client;
+	struct index_opts opts;
+	uint64_t threads;
+	const char *compat, *prefetch_json;
+	struct cli_list prefetch;
+	json_t *prefetch_doc;		/* owns the strings that prefetch borrows */
+	bool json;
+	json_t *report;			/* with --json: one entry per image */
+};
+
+#define INDEXING_INIT(v)                                                                 \
+	{ .compat = "soci-0.2",                                                          \
+	  .opts = { .version = (v), .span_size = ZTOC_BUILD_SPAN_BYTES,                  \
+		    .min_layer_bytes = INDEX_MIN_LAYER_BYTES } }
+
+#define INDEXING_OPTS(w)                                                                 \
+	CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",             \
+		     &(w)->opts.span_size),                                              \
+	CLI_OPT_SIZE('\0', "min-layer-size", "BYTES", "smaller layers get no zTOC (10M)", \
+		     &(w)->opts.min_layer_bytes),                                        \
+	CLI_OPT_LIST('\0', "prefetch-file", "PATH",                                       \
+		     "file to fetch first when the image is mounted; may be repeated",   \
+		     &(w)->prefetch),                                                    \
+	CLI_OPT_STR('\0', "prefetch-files-json", "FILE", "the same, as a JSON array of strings", \
+		    &(w)->prefetch_json),                                                \
+	CLI_OPT_FLAG('f', "force", "build all zTOCs anew", &(w)->opts.force),             \
+	CLI_OPT_STR('\0', "compat", "VERSION", "soci-0.2 (default) or soci-0.1 (before 0.10)", \
+		    &(w)->compat),                                                       \
+	CLI_OPT_U64('\0', "threads", "N", "layers at once (default: one per core)",       \
+		    &(w)->threads),                                                      \
+	CLI_OPT_FLAG('\0', "json", "print JSON", &(w)->json)
+
+/* Check and complete the options: -1, or the exit code. */
+int indexing_begin(struct indexing *w, const char *command);
+/* index_make() for one image. */
+int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
+		 const struct oci_ref *dst, struct index_result **ret, struct err *err);
+/* Tell what was made of img; manifest: the image that the index is for, at last. */
+int indexing_report(struct indexing *w, const struct oci_image *img,
+		    const struct oci_desc *manifest, const struct index_result *res,
+		    struct err *err);
+/* r: of the work. Prints the JSON or the failure; the exit code. */
+int indexing_end(struct indexing *w, int r, const struct err *err);
+void indexing_done(struct indexing *w);
+
+#endif

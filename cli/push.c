@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * push.c - `lazyerofs push`: an image with its SOCI indexes from one place to another.
+ *
+ * Everything keeps its digest. The tag at the destination is set last, when all that hangs
+ * on it is there.
+ */
+#include "cli/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "index/copy.h"
+#include "oci/push.h"
+
+DEFINE_CLEANUP(struct oci_client *, oci_client_free, client_freep)
+
+struct push_args {
+	struct cli_registry registry;
+	const char *src, *dst, *platform;
+	bool json;
+};
+
+static int report(const struct push_args *a, const struct oci_desc *top,
+		  const struct copy_stats *stats)
+{
+	char digest[DIGEST_TEXT_SIZE], size[24];
+
+	digest_format(&top->digest, digest);
+	if (a->json)
+		return cli_json_print(json_pack(
+			"{s:s, s:I, s:I, s:I, s:I, s:I}", "digest", digest, "images",
+			(json_int_t)stats->images, "indexes", (json_int_t)stats->indexes, "blobs",
+			(json_int_t)stats->blobs, "blobs_present", (json_int_t)stats->present,
+			"bytes", (json_int_t)stats->bytes));
+	cli_format_size(stats->bytes, size);
+	printf("%s  %u images, %u SOCI indexes; %u blobs sent (%s), %u were there\n", digest,
+	       stats->images, stats->indexes, stats->blobs, size, stats->present);
+	return CLI_OK;
+}
+
+static int run(const struct push_args *a, struct err *err)
+{
+	cleanup_(client_freep) struct oci_client *c = NULL;
+	struct oci_platform platform;
+	struct oci_opts opts;
+	struct oci_ref src, dst;
+	struct oci_desc top;
+	struct copy_stats stats = { 0 };
+	int r = oci_ref_parse(a->src, &src, err);
+
+	if (r == 0)
+		r = oci_ref_parse(a->dst, &dst, err);
+	if (r == 0 && a->platform)
+		r = oci_platform_parse(a->platform, &platform, err);
+	cli_registry_opts(&a->registry, &opts);
+	if (r == 0)
+		r = oci_client_new(&opts, NULL, &c, err);
+	if (r == 0 && dst.is_layout)
+		r = cli_layout_prepare(&dst, err);
+	if (r == 0)
+		r = copy_image(c, &src, &dst, a->platform ? &platform : NULL, &stats, &top, err);
+	return r < 0 ? r : report(a, &top, &stats);
+}
+
+int cmd_push(int argc, char **argv)
+{
+	struct push_args a = { 0 };
+	const struct cli_opt opts[] = {
+		CLI_OPT_STR('p', "platform", "OS/ARCH",
+			    "only this image of an image index (default: all of it)", &a.platform),
+		CLI_OPT_FLAG('\0', "json", "print JSON", &a.json),
+		CLI_REGISTRY_OPTS(&a.registry),
+		CLI_OPT_END
+	};
+	const struct cli_usage usage = {
+		.command = "push", .args = "SRC DST", .min_args = 2, .max_args = 2,
+		.text = "Copy an image and its SOCI indexes from SRC to DST, each a registry\n"
+			"reference or oci:DIR[:TAG]. A layout that is not there is made.",
+		.opts = opts,
+	};
+	struct cli_args args;
+	struct err err = ERR_INIT;
+	int rc = cli_parse(&usage, argc, argv, &args);
+
+	if (rc >= 0)
+		return rc;
+	a.src = args.v[0];
+	a.dst = args.v[1];
+	rc = run(&a, &err);
+	return rc < 0 ? cli_fail(&err) : rc;
+}
