@@ -74,7 +74,8 @@ static void publish(struct fill_job *job)
 		if (t->len == s->len)
 			continue;
 		l->present_bytes += t->len - s->len;
-		s->len = t->len;
+		/* Transports read it from workers (layer_sync). */
+		__atomic_store_n(&s->len, t->len, __ATOMIC_RELEASE);
 		durable_layer_written(c, l);
 		conductor_segment_grew(c, l, t->segment);
 	}

@@ -115,7 +115,10 @@ static int fake_segment_write(struct transport *t, struct layer *l, uint32_t seg
 	while (f->block_writes)
 		pthread_cond_wait(&f->changed, &f->lock);
 	f->writes_waiting--;
-	if (len > f->space_left_bytes) {
+	f->seed = f->seed * 1664525u + 1013904223u;
+	if (f->fail_write_one_in && (f->seed >> 8) % f->fail_write_one_in == 0) {
+		r = err_sys(err, EIO, "segment %u", segment);
+	} else if (len > f->space_left_bytes) {
 		r = err_sys(err, ENOSPC, "segment %u", segment);
 	} else if (before == f->violations) {
 		f->space_left_bytes -= len;

@@ -36,6 +36,8 @@ struct fake {
 	uint64_t space_left_bytes;	/* writes beyond fail with ENOSPC */
 	bool block_writes;		/* segment_write waits until it is false */
 	int sync_error;			/* layer_sync fails with -errno */
+	unsigned fail_write_one_in;	/* 0: none fails by chance */
+	unsigned seed;
 
 	/* what was seen; under lock where workers write it */
 	unsigned writes_waiting;

@@ -83,7 +83,8 @@ struct transport_ops {
 				struct err *err);
 	/* worker; fdatasync what was written and record it as trusted after a crash. May run
 	 * while segments are written: what is recorded was whole before the fdatasync. Not
-	 * twice at once for a layer. l->segments belongs to the loop: do not read it here. */
+	 * twice at once for a layer. l->segments belongs to the loop; of it
+	 * only len may be read here, as an atomic. */
 	int (*layer_sync)(struct transport *t, struct layer *l, struct err *err);
 
 	/* loop; give the kernel its answer, 0 or -errno, and free the request. */

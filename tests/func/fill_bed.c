@@ -277,6 +277,7 @@ void bed_init(struct bed *b, const struct conductor_opts *opts)
 	};
 	struct err err = ERR_INIT;
 
+	alarm(300);	/* a test that hangs is killed, whatever it waits for */
 	*b = (struct bed){ .opts = opts ? *opts : generous };
 	fake_init(&b->fake);
 	if (loop_new(&b->loop, &err) < 0) {

@@ -527,6 +527,55 @@ static void test_damaged_ztoc(void)
 	buf_done(&z);
 }
 
+/*
+ * All of it at once, by chance: fetches and writes that fail, readers everywhere, some of
+ * which go away, layers that are taken out and put back. The fake watches every byte.
+ */
+static void test_storm(const struct bed_layer *bl, uint32_t seed)
+{
+	struct conductor_opts o = opts();
+	struct layer *l;
+	uint64_t blob = bl->map->blob_size, gone;
+
+	o.background_jobs = 1 + seed % 2;
+	o.memory_max_bytes = seed % 3 ? 8u << 20 : 1u << 20;
+	o.spool_bytes = seed % 2 ? 4096 : 1u << 20;
+	o.sync_ms = 5;
+	l = begin_with(&o, bl);
+	src.seed = b.fake.seed = seed;
+	src.trouble_one_in = 3;
+	src.piece_max = 20000;
+	b.fake.fail_write_one_in = 6;
+	for (int step = 0; step < 150; step++) {
+		struct fake_request *r;
+		uint64_t off = (uint64_t)rand() % blob, len = 1 + (uint64_t)rand() % 200000;
+
+		r = fake_read(&b.fake, l, off, len < blob - off ? len : blob - off);
+		bed_turns(&b, rand() % 3);
+		if (rand() % 16 == 0 && r->answers == 0)
+			conductor_request_drop(b.conductor, &r->kreq);
+		if (rand() % 8 == 0)
+			conductor_background_set(b.conductor, l, rand() % 2);
+		if (rand() % 32 == 0) {
+			gone = 0;
+			conductor_layer_remove(b.conductor, l, count_up, &gone);
+			bed_until(&b, &gone, 1);
+			conductor_layer_add(b.conductor, l);
+		}
+	}
+	bed_settle(&b);
+	src.trouble_one_in = 0;
+	pthread_mutex_lock(&b.fake.lock);
+	b.fake.fail_write_one_in = 0;
+	pthread_mutex_unlock(&b.fake.lock);
+	conductor_background_set(b.conductor, l, false);
+	/* a background job that still fails on what went before may cost the first one */
+	read_all(l);
+	read_all(l);
+	ok(layer_is_complete(l), "storm %u: in the end all is served", seed);
+	end(l, "storm");
+}
+
 static void test_bad_requests(void)
 {
 	struct layer *l = begin();
@@ -540,7 +589,7 @@ static void test_bad_requests(void)
 	end(l, "bad requests");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	if (bed_layer_load("soci-0.4.1-smallspan", "base", &base) < 0 ||
 	    bed_layer_load("soci-0.4.1-smallspan", "zeros", &zeros) < 0)
@@ -573,6 +622,9 @@ int main(void)
 	test_durable();
 	test_damaged_ztoc();
 	test_bad_requests();
+	srand(1);
+	for (uint32_t seed = 1; seed <= (argc > 1 ? (uint32_t)atoi(argv[1]) : 6); seed++)
+		test_storm(&base, seed);
 	bed_layer_done(&base);
 	bed_layer_done(&zeros);
 	return tap_done();

@@ -153,7 +153,13 @@ static int scripted_read(struct source *source, uint64_t off, uint64_t len,
 	struct scripted_read *sr;
 
 	(void)deadline_ms;
-	if (s->always)
+	if (s->trouble_one_in && rnd(s) % s->trouble_one_in == 0) {
+		static const enum act acts[] = { ACT_REFUSE, ACT_ERROR, ACT_SHORT, ACT_LONG,
+						 ACT_FLIP, ACT_INSIDE };
+
+		script.act = acts[rnd(s) % (sizeof(acts) / sizeof(acts[0]))];
+		script.at = rnd(s) % (len ? len : 1);
+	} else if (s->always)
 		script = s->script[0];
 	else if (s->reads < sizeof(s->script) / sizeof(s->script[0]))
 		script = s->script[s->reads];

@@ -36,6 +36,7 @@ struct scripted {
 	uint64_t size;
 	struct script script[16];
 	bool always;			/* script[0] holds for every read */
+	unsigned trouble_one_in;	/* instead of the script: any trouble, by chance */
 	uint32_t piece_max;		/* pieces of 1..piece_max bytes */
 	uint32_t seed;
 	/* seen */

@@ -376,6 +376,7 @@ static void test_writes(void)
 
 int main(void)
 {
+	alarm(120);	/* a test that hangs is killed */
 	if (loop_new(&l, &e) < 0) {
 		printf("1..0 # SKIP %s\n", e.text);
 		return 0;

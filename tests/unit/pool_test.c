@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "tests/unit/tap.h"
@@ -157,6 +158,7 @@ static void test_free_runs_queue(void)
 int main(void)
 {
 	loop_thread = pthread_self();
+	alarm(120);	/* a test that hangs is killed */
 	if (loop_new(&l, &e) < 0) {
 		printf("1..0 # SKIP %s\n", e.text);
 		return 0;
