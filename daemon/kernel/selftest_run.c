@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/fanotify.h"
@@ -28,10 +27,14 @@
 #include "daemon/kernel/fanotify_mount.h"
 #include "daemon/kernel/tiny_erofs.h"
 
-#define FILE_BYTES (512u << 10)
-#define READ_BYTES (128u << 10)
-#define PREFIX_TURNS 25
-#define PREFIX_BYTES (68u << 10)	/* ends inside the first read-ahead window */
+#define FILE_BYTES (2u << 20)
+#define READ_BYTES (256u << 10)		/* more than the read-ahead window */
+/*
+ * Ends inside the first request of such a read: a request has up to 16 pieces of a page or
+ * more each (fs/erofs/fileio.c: struct erofs_fileio_rq).
+ */
+#define PREFIX_BYTES (36u << 10)
+#define PREFIX_TRIES 4u			/* each on pages that nothing has touched */
 #define STEP_LIMIT_MS 5000
 
 struct run {
@@ -39,6 +42,7 @@ struct run {
 	struct selftest_report *report;
 	int group, write_fd, read_fd;
 	struct stat segment_stat;
+	uint64_t base, len;		/* of the read that is tried; of the segment file */
 	uint8_t pattern[FILE_BYTES];
 };
 
@@ -52,7 +56,7 @@ struct read_op {
 /* What the events of one read looked like. */
 struct seen {
 	unsigned events, foreign;
-	bool straddled;			/* one began before and ended after the prefix */
+	bool straddled;			/* one began before and ended after the file's end */
 };
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -101,7 +105,7 @@ static bool event_answer(struct run *t, const struct abi_fanotify_event *e, uint
 	    st.st_ino != t->segment_stat.st_ino ||
 	    e->range.hdr.info_type != FAN_EVENT_INFO_TYPE_RANGE)
 		seen->foreign++;
-	if (e->range.offset < PREFIX_BYTES && e->range.offset + e->range.count > PREFIX_BYTES)
+	if (e->range.offset < t->len && e->range.offset + e->range.count > t->len)
 		seen->straddled = true;
 	if (write(t->group, &resp, sizeof(resp)) != sizeof(resp)) {
 		resp.response = FAN_DENY;
@@ -170,6 +174,14 @@ static bool check_mark(struct run *t)
 	return pass(t, SELFTEST_MARK, "mount mark set");
 }
 
+static int file_open(struct run *t)
+{
+	if (t->read_fd >= 0)
+		close(t->read_fd);
+	t->read_fd = open(t->file, O_RDONLY | O_CLOEXEC);
+	return t->read_fd;
+}
+
 static bool check_mount(struct run *t)
 {
 	struct err err = ERR_INIT;
@@ -178,8 +190,7 @@ static bool check_mount(struct run *t)
 	if (fs < 0 || fan_erofs_device(fs, t->device, &err) < 0 ||
 	    fan_erofs_attach(fs, t->mnt, &err) < 0)
 		return fail(t, SELFTEST_MOUNT, "%s", err.text);
-	t->read_fd = open(t->file, O_RDONLY | O_CLOEXEC);
-	if (t->read_fd < 0)
+	if (file_open(t) < 0)
 		return fail(t, SELFTEST_MOUNT, "mounted, but opening a file says: %s",
 			    strerror(errno));
 	return pass(t, SELFTEST_MOUNT, "mounted");
@@ -189,7 +200,8 @@ static bool check_event(struct run *t, struct read_op *op)
 {
 	struct seen seen;
 
-	if (!read_through(t, op, 0, 4096, FAN_DENY_ERRNO(EIO), &seen))
+	/* The last page: what failed once may be asked for page by page afterwards. */
+	if (!read_through(t, op, FILE_BYTES - 4096, 4096, FAN_DENY_ERRNO(EIO), &seen))
 		return fail(t, SELFTEST_EVENT, "the read hangs");
 	if (!seen.events)
 		return fail(t, SELFTEST_EVENT, "no event; the read returned %zd", op->res);
@@ -200,10 +212,20 @@ static bool check_event(struct run *t, struct read_op *op)
 	return pass(t, SELFTEST_EVENT, "%u events, read: EIO", seen.events);
 }
 
+/* Let the segment file grow to len. */
+static int segment_grow(struct run *t, uint64_t len)
+{
+	int r = io_pwrite_full(t->write_fd, t->pattern + t->len, len - t->len, t->len);
+
+	if (r == 0)
+		t->len = len;
+	return r;
+}
+
 static bool check_own_write(struct run *t)
 {
 	struct pollfd p = { .fd = t->group, .events = POLLIN };
-	int r = io_pwrite_full(t->write_fd, t->pattern, PREFIX_BYTES, 0);
+	int r = segment_grow(t, PREFIX_BYTES);
 
 	if (r < 0)
 		return fail(t, SELFTEST_OWN_WRITE, "write: %s", strerror(-r));
@@ -212,19 +234,18 @@ static bool check_own_write(struct run *t)
 	return pass(t, SELFTEST_OWN_WRITE, "no event");
 }
 
-/*
- * After an error the kernel shrinks the read-ahead of the open file, and pages of the failed
- * request may stay for a moment: the next request may then stop short of the end. A file
- * opened anew, a moment later, begins afresh.
- */
-static bool read_ahead_renew(struct run *t)
+/* One read that begins before the end of the file and ends after it. */
+static bool prefix_try(struct run *t, struct read_op *op, struct seen *ret_seen)
 {
-	const struct timespec moment = { .tv_nsec = 20000000 };
-
-	close(t->read_fd);
-	nanosleep(&moment, NULL);
-	t->read_fd = open(t->file, O_RDONLY | O_CLOEXEC);
-	return t->read_fd >= 0;
+	/* Errors make the kernel read ahead less (mm/filemap.c), per open file: a new one. */
+	if (segment_grow(t, t->base + PREFIX_BYTES) < 0 || file_open(t) < 0)
+		return fail(t, SELFTEST_PREFIX, "%s", strerror(errno));
+	if (!read_through(t, op, t->base, READ_BYTES, FAN_ALLOW, ret_seen))
+		return fail(t, SELFTEST_PREFIX, "the read hangs");
+	if (!read_is_right(t, op) || op->res > (ssize_t)PREFIX_BYTES)
+		return fail(t, SELFTEST_PREFIX, "WRONG BYTES: read %zd of %u present", op->res,
+			    PREFIX_BYTES);
+	return true;
 }
 
 static bool check_prefix(struct run *t, struct read_op *op)
@@ -232,18 +253,15 @@ static bool check_prefix(struct run *t, struct read_op *op)
 	struct seen seen = { 0 }, past;
 	ssize_t got = 0;
 
-	for (int turn = 0; turn < PREFIX_TURNS && !seen.straddled; turn++) {
-		if ((turn && !read_ahead_renew(t)) ||
-		    !read_through(t, op, 0, READ_BYTES, FAN_ALLOW, &seen))
-			return fail(t, SELFTEST_PREFIX, "the read hangs, or the file is gone");
+	for (uint32_t i = 0; i < PREFIX_TRIES && !seen.straddled; i++) {
+		t->base = (uint64_t)i * READ_BYTES;
+		if (!prefix_try(t, op, &seen))
+			return false;
 		got = op->res;
-		if (!read_is_right(t, op) || got > (ssize_t)PREFIX_BYTES)
-			return fail(t, SELFTEST_PREFIX, "WRONG BYTES: read %zd of %u present",
-				    got, PREFIX_BYTES);
 	}
 	if (!seen.straddled)
 		return fail(t, SELFTEST_PREFIX, "no request crossed the end of the file");
-	if (!read_through(t, op, PREFIX_BYTES, 4096, FAN_ALLOW, &past) || op->res != -EIO)
+	if (!read_through(t, op, t->len, 4096, FAN_ALLOW, &past) || op->res != -EIO)
 		return fail(t, SELFTEST_PREFIX, "a read just past the end returned %zd",
 			    op->res);
 	return pass(t, SELFTEST_PREFIX, "crossing read gave %zd right bytes of %u; past the "
@@ -253,12 +271,11 @@ static bool check_prefix(struct run *t, struct read_op *op)
 static bool check_growth(struct run *t, struct read_op *op)
 {
 	struct seen seen;
-	int r = io_pwrite_full(t->write_fd, t->pattern + PREFIX_BYTES,
-			       2 * READ_BYTES - PREFIX_BYTES, PREFIX_BYTES);
+	int r = segment_grow(t, t->base + READ_BYTES + READ_BYTES / 2);
 
 	if (r < 0)
 		return fail(t, SELFTEST_GROWTH, "write: %s", strerror(-r));
-	if (!read_through(t, op, 0, READ_BYTES, FAN_ALLOW, &seen))
+	if (!read_through(t, op, t->base, READ_BYTES, FAN_ALLOW, &seen))
 		return fail(t, SELFTEST_GROWTH, "the read hangs");
 	if (op->res != READ_BYTES || !read_is_right(t, op))
 		return fail(t, SELFTEST_GROWTH, "read returned %zd of %u", op->res, READ_BYTES);
@@ -273,7 +290,7 @@ static bool check_ignore(struct run *t, struct read_op *op)
 			  FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_EVICTABLE,
 			  FAN_PRE_ACCESS, AT_FDCWD, t->segment) < 0)
 		return fail(t, SELFTEST_IGNORE, "ignore mark: %s", strerror(errno));
-	if (!read_through(t, op, 0, READ_BYTES, FAN_DENY, &seen))
+	if (!read_through(t, op, t->base, READ_BYTES, FAN_DENY, &seen))
 		return fail(t, SELFTEST_IGNORE, "the read hangs");
 	if (seen.events || op->res != READ_BYTES || !read_is_right(t, op))
 		return fail(t, SELFTEST_IGNORE, "%u events, read returned %zd", seen.events,
@@ -284,16 +301,15 @@ static bool check_ignore(struct run *t, struct read_op *op)
 static bool check_no_group(struct run *t, struct read_op *op)
 {
 	struct seen seen;
-	uint64_t end = 2 * READ_BYTES;
 
 	close(t->group);
 	t->group = -1;
-	/* 64 KiB present, 64 KiB not, and no one to ask. */
-	if (!read_through(t, op, end - READ_BYTES / 2, READ_BYTES, FAN_ALLOW, &seen))
+	/* A part is present, the rest is not, and there is no one to ask. */
+	if (!read_through(t, op, t->len - PREFIX_BYTES, READ_BYTES, FAN_ALLOW, &seen))
 		return fail(t, SELFTEST_NO_GROUP, "the read hangs");
-	if (!read_is_right(t, op) || op->res > (ssize_t)READ_BYTES / 2)
+	if (!read_is_right(t, op) || op->res > (ssize_t)PREFIX_BYTES)
 		return fail(t, SELFTEST_NO_GROUP, "WRONG BYTES: read %zd", op->res);
-	if (!read_through(t, op, end, 4096, FAN_ALLOW, &seen) || op->res != -EIO)
+	if (!read_through(t, op, t->len, 4096, FAN_ALLOW, &seen) || op->res != -EIO)
 		return fail(t, SELFTEST_NO_GROUP, "missing data: the read returned %zd",
 			    op->res);
 	return pass(t, SELFTEST_NO_GROUP, "EIO");
