@@ -15,7 +15,6 @@
 #define RETRY_AFTER_MAX_MS 60000
 #define MIRROR_DOWN_MS 10000u
 
-static void call_send(struct call *call);
 static void call_next_round(void *arg);
 
 static void reply_done(struct call_reply *r)
@@ -45,7 +44,7 @@ static void call_unref(struct call *call)
 }
 
 /* The one way out. */
-static void call_finish(struct call *call, const struct err *err)
+void call_finish(struct call *call, const struct err *err)
 {
 	if (call->is_finished)
 		return;
@@ -133,7 +132,7 @@ static void round_failed(struct call *call)
 }
 
 /* call->err and has_hope say why. */
-static void host_failed(struct call *call)
+void call_host_failed(struct call *call)
 {
 	struct repo_host *h = call_host(call);
 	struct err kept = call->err;
@@ -183,78 +182,6 @@ static void deadline_due(void *arg)
 		call->method, name, call->spec.deadline_ms, call->err.num ? "; before that: " : "",
 		call->err.num ? call->err.text : "");
 	call_finish(call, &err);
-}
-
-/* --- authorization ------------------------------------------------------------------- */
-
-static void auth_told(void *arg, const struct err *err)
-{
-	struct call *call = arg;
-
-	if (err) {
-		call->err = *err;
-		call->has_hope = err->kind == ERR_NETWORK || err->kind == ERR_SYSTEM;
-		host_failed(call);
-		return;
-	}
-	call->fresh_auth = true;
-	call_send(call);
-}
-
-static void renew_auth(struct call *call, const struct auth_challenge *ch)
-{
-	struct err err = ERR_INIT;
-
-	call->exchanges++;
-	if (auth_state_renew(&call_host(call)->auth, ch, call->spec.cap & HOST_CAP_PUSH,
-			     &call->waiter, &err) < 0)
-		call_finish(call, &err);
-}
-
-static void refused(struct call *call)
-{
-	struct repo_host *h = call_host(call);
-
-	call->has_hope = false;
-	auth_state_drop(&h->auth);
-	if (*h->auth.user)
-		err_set(&call->err, ERR_AUTH, EACCES, "registry %s refused the password of user "
-			"%s for %s: run docker login %s", h->name, h->auth.user,
-			call->repo->ref.repo, h->cred_key);
-	else
-		err_set(&call->err, ERR_AUTH, EACCES, "registry %s wants a login for %s (or "
-			"there is no such repository): run docker login %s", h->name,
-			call->repo->ref.repo, h->cred_key);
-	host_failed(call);
-}
-
-/* 401 of the API itself. */
-static void unauthorized(struct call *call)
-{
-	struct auth_state *st = &call_host(call)->auth;
-	struct auth_challenge ch;
-	bool more_scope;
-
-	/* Somebody else got a (newer) one while we were under way. */
-	if (auth_state_header(st) && !call->fresh_auth &&
-	    (!call->sent_auth || call->auth_generation != st->generation)) {
-		call_send(call);
-		return;
-	}
-	if (!call->challenges.len ||
-	    auth_parse((char *)call->challenges.data, &ch) < 0 ||
-	    !(ch.has_basic || ch.has_bearer)) {
-		call->has_hope = false;
-		err_set(&call->err, ERR_AUTH, EPROTO, "registry %s answers 401 without saying "
-			"what it wants", call_host(call)->name);
-		host_failed(call);
-		return;
-	}
-	more_scope = ch.has_bearer && strcmp(ch.scope, st->challenge.scope);
-	if (call->exchanges >= 2 || (call->fresh_auth && !more_scope))
-		refused(call);
-	else
-		renew_auth(call, &ch);
 }
 
 /* --- sending ------------------------------------------------------------------------- */
@@ -359,7 +286,7 @@ static void transfer(struct call *call)
 }
 
 /* To call->url, or to where the present host would have it. */
-static void call_send(struct call *call)
+void call_send(struct call *call)
 {
 	struct auth_state *st = &call_host(call)->auth;
 
@@ -369,7 +296,7 @@ static void call_send(struct call *call)
 	}
 	if (auth_state_is_stale(st) && !call->fresh_auth && !call->hops &&
 	    http_url_same_origin(call->url, call_host(call)->conf.base))
-		renew_auth(call, NULL);
+		call_renew_auth(call, NULL);
 	else
 		transfer(call);
 }
@@ -534,7 +461,7 @@ static bool renew_refused_auth(struct call *call)
 	if (status == 400 && !(call->error_body.len &&
 			       strstr((char *)call->error_body.data, "xpired")))
 		return false;
-	renew_auth(call, NULL);
+	call_renew_auth(call, NULL);
 	return true;
 }
 
@@ -571,12 +498,12 @@ static void bad_status(struct call *call)
 		if (follow(call) == 0)
 			call_send(call);
 		else
-			host_failed(call);
+			call_host_failed(call);
 	} else if (status == 401 && is_api) {
-		unauthorized(call);
+		call_unauthorized(call);
 	} else if (!is_api || !renew_refused_auth(call)) {
 		answer_set_error(call);
-		host_failed(call);
+		call_host_failed(call);
 	}
 }
 
@@ -585,7 +512,7 @@ static void succeeded(struct call *call)
 	struct repo_host *h = call_host(call);
 
 	if (answer_check_end(call) < 0) {
-		host_failed(call);
+		call_host_failed(call);
 		return;
 	}
 	h->conf.any_scheme = false;
@@ -610,7 +537,7 @@ static void on_done(void *arg, enum http_end end, const struct err *err)
 
 	call->http = NULL;
 	if (call->is_judged) {
-		host_failed(call);
+		call_host_failed(call);
 	} else if (call->reply.status && !call->is_success) {
 		bad_status(call);
 	} else if (end == HTTP_END_REFUSED) {
@@ -625,7 +552,7 @@ static void on_done(void *arg, enum http_end end, const struct err *err)
 		} else if (end == HTTP_END_NOT_HTTP && flip_scheme(call)) {
 			call_send(call);
 		} else {
-			host_failed(call);
+			call_host_failed(call);
 		}
 	}
 }
@@ -678,7 +605,7 @@ int call_start(struct oci_repo *repo, const struct call_spec *spec, struct oci_r
 	repo->refs++;
 	list_init(&call->req.node);
 	list_init(&call->waiter.node);
-	call->waiter.fn = auth_told;
+	call->waiter.fn = call_auth_told;
 	call->waiter.arg = call;
 	timer_init(&call->backoff, call_next_round, call);
 	timer_init(&call->deadline, deadline_due, call);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * call_priv.h - a call's inside: call.c moves it from state to state, call_answer.c judges
- * what a host answers. Owner thread only.
+ * call_priv.h - a call's inside: call.c moves it from state to state, call_auth.c
+ * answers 401s, call_answer.c judges what a host answers. Owner thread only.
  */
 #ifndef LZ_OCI_CALL_PRIV_H
 #define LZ_OCI_CALL_PRIV_H
@@ -63,6 +63,24 @@ static inline uint64_t call_want(const struct call *call)
 
 	return s->len != UINT64_MAX ? s->len : s->blob_size;
 }
+
+/* --- call.c -------------------------------------------------------------------------- */
+
+/* The one way out; err NULL: well. The call may be gone after it. */
+void call_finish(struct call *call, const struct err *err);
+/* To call->url, or to where the present host would have it. */
+void call_send(struct call *call);
+/* call->err and has_hope say why; on to the next host, the next round or the end. */
+void call_host_failed(struct call *call);
+
+/* --- call_auth.c --------------------------------------------------------------------- */
+
+/* For call->waiter: the exchange is over. */
+void call_auth_told(void *arg, const struct err *err);
+/* Obtain a new header, then send again. ch NULL: the last challenge once more. */
+void call_renew_auth(struct call *call, const struct auth_challenge *ch);
+/* 401 of the API itself. */
+void call_unauthorized(struct call *call);
 
 /* --- call_answer.c ------------------------------------------------------------------- */
 
