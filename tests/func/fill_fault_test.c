@@ -14,7 +14,7 @@
 #define HOUR_MS 3600000u
 
 static struct bed b;
-static struct bed_layer base, zeros;
+static struct bed_layer base, large, zeros;
 static struct scripted src;
 static struct conductor_stats st;
 
@@ -545,7 +545,7 @@ static void test_storm(const struct bed_layer *bl, uint32_t seed)
 	src.seed = b.fake.seed = seed;
 	src.trouble_one_in = 3;
 	src.piece_max = 20000;
-	b.fake.fail_write_one_in = 6;
+	b.fake.fail_write_one_in = 4;
 	for (int step = 0; step < 150; step++) {
 		struct fake_request *r;
 		uint64_t off = (uint64_t)rand() % blob, len = 1 + (uint64_t)rand() % 200000;
@@ -591,6 +591,8 @@ static void test_bad_requests(void)
 
 int main(int argc, char **argv)
 {
+	char dir[] = "/tmp/fill_fault.XXXXXX";
+
 	if (bed_layer_load("soci-0.4.1-smallspan", "base", &base) < 0 ||
 	    bed_layer_load("soci-0.4.1-smallspan", "zeros", &zeros) < 0)
 		bail("no fixtures");
@@ -623,9 +625,15 @@ int main(int argc, char **argv)
 	test_damaged_ztoc();
 	test_bad_requests();
 	srand(1);
+	if (!mkdtemp(dir))
+		bail("no temporary directory");
+	/* spans of more than one write, segments of more than one span */
+	bed_layer_make(dir, 16u << 20, 1u << 20, 5, ZTOC_GZIP, &large);
 	for (uint32_t seed = 1; seed <= (argc > 1 ? (uint32_t)atoi(argv[1]) : 6); seed++)
-		test_storm(&base, seed);
+		test_storm(seed % 2 ? &base : &large, seed);
 	bed_layer_done(&base);
+	bed_layer_done(&large);
+	rmdir(dir);
 	bed_layer_done(&zeros);
 	return tap_done();
 }
