@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "cli/doctor.h"
 #include "daemon/kernel/cachefiles.h"
+#include "daemon/log.h"
 #include "oci/image.h"
 
 /* The folder, or the nearest one above it that is there. */
@@ -87,6 +88,8 @@ static int cachefiles_prove(const struct config *c, const char *dir, struct err 
 	struct loop *loop = NULL;
 	int r = loop_new(&loop, err);
 
+	/* What the transport tells the daemon's journal is not for this screen. */
+	log_set_level(LOG_LEVEL_ERROR);
 	if (r == 0) {
 		const struct cachefiles_opts opts = {
 			.loop = loop, .dir = dir, .tag = "lazyerofs-doctor",
