@@ -74,15 +74,17 @@ static void kept_drop(struct fan *f, const char *kind, uint32_t index)
 	notify_fd_drop(name);
 }
 
-static int keep(struct fan *f, const char *kind, uint32_t index, int fd, struct err *err)
+static int keep(struct fan_shard *s, const char *kind, int fd, struct err *err)
 {
+	struct fan *f = s->fan;
 	char name[GUARDIAN_NAME_SIZE];
 	int r = 0;
 
-	fd_name(name, kind, index);
+	fd_name(name, kind, s->index);
 	if (f->guardian)
 		r = guardian_put(f->guardian, name, fd, err);
-	if (notify_fd_store(name, fd) == 0)
+	/* Once is enough: each one that comes back takes a number at the next start. */
+	if (s->stored || notify_fd_store(name, fd) == 0)
 		f->kept = true;
 	return r;
 }
@@ -131,25 +133,29 @@ static int group_new(struct fan_shard *s, struct err *err)
 	if (r < 0)
 		return r;
 	/* First the journal: a group without one is of no use to a successor. */
-	r = keep(s->fan, GUARDIAN_JOURNAL, s->index, journal_fd(s->journal), err);
-	return r < 0 ? r : keep(s->fan, GUARDIAN_GROUP, s->index, s->group_fd, err);
+	r = keep(s, GUARDIAN_JOURNAL, journal_fd(s->journal), err);
+	return r < 0 ? r : keep(s, GUARDIAN_GROUP, s->group_fd, err);
 }
 
 static int group_take_over(struct fan_shard *s)
 {
 	struct err why = ERR_INIT;
+	char name[GUARDIAN_NAME_SIZE];
 	int journal;
 
+	fd_name(name, GUARDIAN_GROUP, s->index);
+	s->stored = notify_fds_has(s->fan->fds, name);
 	s->group_fd = kept_fd(s->fan, GUARDIAN_GROUP, s->index);
-	if (s->group_fd < 0)
+	if (s->group_fd < 0) {
+		s->stored = false;
 		return -ENOENT;
+	}
 	journal = kept_fd(s->fan, GUARDIAN_JOURNAL, s->index);
 	if (journal >= 0 && journal_attach(journal, &s->journal, &why) == 0) {
 		s->taken_over = true;
 		/* From one keeper to the other as well. */
-		if (keep(s->fan, GUARDIAN_JOURNAL, s->index, journal_fd(s->journal),
-			 &why) < 0 ||
-		    keep(s->fan, GUARDIAN_GROUP, s->index, s->group_fd, &why) < 0)
+		if (keep(s, GUARDIAN_JOURNAL, journal_fd(s->journal), &why) < 0 ||
+		    keep(s, GUARDIAN_GROUP, s->group_fd, &why) < 0)
 			log_warning("fanotify: %s", why.text);
 		return 0;
 	}
@@ -158,6 +164,7 @@ static int group_take_over(struct fan_shard *s)
 	close(TAKE_FD(s->group_fd));
 	kept_drop(s->fan, GUARDIAN_GROUP, s->index);
 	kept_drop(s->fan, GUARDIAN_JOURNAL, s->index);
+	s->stored = false;
 	return -ENOENT;
 }
 

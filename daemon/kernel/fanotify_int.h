@@ -26,6 +26,7 @@ struct fan_shard {
 	uint32_t index;
 	int group_fd;
 	bool taken_over;		/* the group is an earlier daemon's */
+	bool stored;			/* and lies in systemd's fd store */
 	struct journal *journal;
 	struct loop_watch watch;
 	struct fan_req *reqs;		/* JOURNAL_SLOTS */

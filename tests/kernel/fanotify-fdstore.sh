@@ -35,5 +35,5 @@ kill -TERM "$(cat "$R/main.pid")"
 wait $store
 ok $? "orderly stop"
 daemon_pid=
-is "$(counter lost) $(counter refused)" "0 0" "no read of an unknown file, no refused answer"
+is "$(counter lost) $(counter refused)" "0 0" "no read given up, no refused answer"
 finish
