@@ -50,6 +50,9 @@ struct fan_layer {
 	uint32_t nfiles;		/* raises no events */
 	struct fan_file *files;		/* one per segment, also in fan.files */
 	bool *dirty;			/* per segment: written since the last sync */
+	bool *lost;			/* per segment: the disk did not take it; emptied */
+	/* Shared by those who append, alone for who cuts: no append behind a cut. */
+	pthread_rwlock_t cut_lock;
 };
 
 #define FAN_BUCKETS 16384u

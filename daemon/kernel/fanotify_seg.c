@@ -91,6 +91,8 @@ static void fan_layer_free(struct fan_layer *fl)
 		close(fl->seg_dirfd);
 	free(fl->files);
 	free(fl->dirty);
+	free(fl->lost);
+	pthread_rwlock_destroy(&fl->cut_lock);
 	free(fl);
 }
 DEFINE_CLEANUP(struct fan_layer *, fan_layer_free, fan_layer_freep)
@@ -178,6 +180,8 @@ static int segments_recover(struct fan *f, struct layer *l, struct fan_layer *fl
 		file->layer = l;
 		file->segment = i;
 		l->segments[i].len = len;
+		/* Of this boot, but nobody may have synced it. */
+		fl->dirty[i] = len > recorded[i];
 		present += len;
 		if (len == l->map->segments[i].size) {
 			r = fan_ignore(f, fl->seg_dirfd, name, err);
@@ -201,13 +205,17 @@ int fan_layer_open(struct transport *t, struct layer *l, struct err *err)
 	bool same_boot = false;
 	int r;
 
+	if (fl) {
+		fl->seg_dirfd = -1;
+		pthread_rwlock_init(&fl->cut_lock, NULL);
+	}
 	if (!fl || !lens)
 		return err_sys(err, ENOMEM, "layer %.12s", l->blob_id);
-	fl->seg_dirfd = -1;
 	fl->nfiles = n;
 	fl->files = calloc(n + 1, sizeof(*fl->files));
 	fl->dirty = calloc(n + 1, sizeof(*fl->dirty));
-	if (!fl->files || !fl->dirty)
+	fl->lost = calloc(n + 1, sizeof(*fl->lost));
+	if (!fl->files || !fl->dirty || !fl->lost)
 		return err_sys(err, ENOMEM, "layer %.12s", l->blob_id);
 	fl->seg_dirfd = layer_dir_open(f, l, err);
 	if (fl->seg_dirfd < 0)
@@ -236,8 +244,8 @@ int fan_layer_open(struct transport *t, struct layer *l, struct err *err)
 	return 0;
 }
 
-int fan_segment_write(struct transport *t, struct layer *l, uint32_t segment, uint64_t off,
-		      const uint8_t *data, uint64_t len, struct err *err)
+static int segment_append(struct layer *l, uint32_t segment, uint64_t off, const uint8_t *data,
+			  uint64_t len, struct err *err)
 {
 	struct fan_layer *fl = l->transport_data;
 	char name[SEGMENT_NAME_SIZE];
@@ -245,8 +253,10 @@ int fan_segment_write(struct transport *t, struct layer *l, uint32_t segment, ui
 	struct stat st;
 	int r;
 
-	(void)t;
 	segment_name(name, segment);
+	if (fl->lost[segment])
+		return err_set(err, ERR_SYSTEM, EIO, "segment %s of layer %.12s: the disk has "
+			       "failed to store it", name, l->blob_id);
 	fd = openat(fl->seg_dirfd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, errno, "segment %s of layer %.12s", name, l->blob_id);
@@ -258,10 +268,24 @@ int fan_segment_write(struct transport *t, struct layer *l, uint32_t segment, ui
 			       "segment %s of layer %.12s was changed by someone else: it has "
 			       "%lld bytes where %llu were written", name, l->blob_id,
 			       (long long)st.st_size, (unsigned long long)off);
-	__atomic_store_n(&fl->dirty[segment], true, __ATOMIC_RELAXED);
 	r = io_pwrite_full(fd, data, len, off);
+	/* Behind the write: a sync that is under way must leave the flag to the next one. */
+	__atomic_store_n(&fl->dirty[segment], true, __ATOMIC_RELEASE);
 	return r < 0 ? err_sys(err, -r, "writing segment %s of layer %.12s", name, l->blob_id)
 		     : 0;
+}
+
+int fan_segment_write(struct transport *t, struct layer *l, uint32_t segment, uint64_t off,
+		      const uint8_t *data, uint64_t len, struct err *err)
+{
+	struct fan_layer *fl = l->transport_data;
+	int r;
+
+	(void)t;
+	pthread_rwlock_rdlock(&fl->cut_lock);
+	r = segment_append(l, segment, off, data, len, err);
+	pthread_rwlock_unlock(&fl->cut_lock);
+	return r;
 }
 
 int fan_segment_complete(struct transport *t, struct layer *l, uint32_t segment,
@@ -274,23 +298,37 @@ int fan_segment_complete(struct transport *t, struct layer *l, uint32_t segment,
 	return fan_ignore(fan_of(t), fl->seg_dirfd, name, err);
 }
 
-static int segment_sync(struct fan_layer *fl, uint32_t segment)
+/* The kernel tells of a failure only once: there is no second try. */
+static void segment_lose(struct fan_layer *fl, uint32_t segment, int fd, const char *name)
+{
+	pthread_rwlock_wrlock(&fl->cut_lock);
+	fl->lost[segment] = true;
+	if (ftruncate(fd, 0) < 0)
+		log_error("segment %s cannot be emptied: %s", name, strerror(errno));
+	pthread_rwlock_unlock(&fl->cut_lock);
+}
+
+static int segment_sync(struct fan_layer *fl, uint32_t segment, struct err *err)
 {
 	char name[SEGMENT_NAME_SIZE];
 	cleanup_close int fd = -1;
 	int r;
 
-	if (!__atomic_exchange_n(&fl->dirty[segment], false, __ATOMIC_RELAXED))
+	if (!__atomic_exchange_n(&fl->dirty[segment], false, __ATOMIC_ACQ_REL))
 		return 0;
 	segment_name(name, segment);
 	fd = openat(fl->seg_dirfd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && fdatasync(fd) == 0)
+	if (fd < 0) {
+		r = -errno;
+		__atomic_store_n(&fl->dirty[segment], true, __ATOMIC_RELEASE);
+		return err_sys(err, -r, "segment %s cannot be opened", name);
+	}
+	if (fdatasync(fd) == 0)
 		return 0;
 	r = -errno;
-	/* The kernel tells of a failure only once: there is no second try. */
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
-		log_error("segment %s cannot be emptied: %s", name, strerror(errno));
-	return r;
+	segment_lose(fl, segment, fd, name);
+	return err_sys(err, -r, "segment %s cannot be stored and was emptied: the disk fails",
+		       name);
 }
 
 int fan_layer_sync(struct transport *t, struct layer *l, struct err *err)
@@ -307,10 +345,12 @@ int fan_layer_sync(struct transport *t, struct layer *l, struct err *err)
 	for (uint32_t i = 0; i < fl->nfiles; i++)
 		lens[i] = __atomic_load_n(&l->segments[i].len, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < fl->nfiles; i++) {
-		r = segment_sync(fl, i);
+		r = segment_sync(fl, i, err);
 		if (r < 0)
-			return err_sys(err, -r, "segment %05u of layer %.12s cannot be stored and "
-				       "was emptied: the disk fails", i, l->blob_id);
+			return err_prefix(err, "layer %.12s", l->blob_id);
+		/* Only a sync sets it, and there is one at a time. */
+		if (fl->lost[i])
+			lens[i] = 0;
 	}
 	layer_dirfd = openat(fl->seg_dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (layer_dirfd < 0)
