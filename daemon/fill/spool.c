@@ -4,11 +4,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
+
+/* O_TMPFILE; where the file system has none (overlayfs before 6.3), a name for a moment. */
+static int nameless_file(int dirfd, const struct spool *s)
+{
+	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char name[64];
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	snprintf(name, sizeof(name), ".spool.%d.%p", getpid(), (const void *)s);
+	fd = openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		unlinkat(dirfd, name, 0);
+	return fd;
+}
 
 int spool_init(struct spool *s, struct budget *b, uint64_t size, uint64_t memory_bytes,
 	       int dirfd, struct err *err)
@@ -20,7 +36,7 @@ int spool_init(struct spool *s, struct budget *b, uint64_t size, uint64_t memory
 			return 0;
 		budget_give(b, size);
 	}
-	s->fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	s->fd = nameless_file(dirfd, s);
 	if (s->fd < 0)
 		return err_sys(err, errno, "cannot create a spool file for a span of %llu bytes",
 			       (unsigned long long)size);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,8 +204,13 @@ static void test_many(void)
 	enum { N = 600 };	/* more than the ring has entries */
 	static struct probe p[N];
 	static int fd[N][2];
+	struct rlimit nofile;
 	int total = 0;
 
+	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0 && nofile.rlim_cur < 2 * N + 64) {
+		nofile.rlim_cur = nofile.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &nofile);
+	}
 	for (int i = 0; i < N; i++) {
 		make_pipe(fd[i]);
 		p[i] = probe(fd[i][0], POLLIN, 1);
