@@ -215,40 +215,6 @@ void cachefiles_layer_close(struct transport *base, struct layer *l)
 	layer_free_data(cl);
 }
 
-static bool key_is_open(struct cachefiles *t, const char *key)
-{
-	struct cachefiles_object *object;
-	struct cachefiles_layer *cl;
-
-	WITH_LOCK(&t->lock);
-	list_for_each(object, &t->objects, link)
-		if (strcmp(object->key, key) == 0)
-			return true;
-	list_for_each(cl, &t->layers, link)
-		if (strcmp(cl->key, key) == 0)
-			return true;
-	return false;
-}
-
-int cachefiles_object_delete(struct transport *base, const char *key, struct err *err)
-{
-	struct cachefiles *t = container_of(base, struct cachefiles, base);
-	struct cachefiles_path path;
-	char state[CACHEFILES_KEY_MAX + 16];
-
-	if (cachefiles_path_make(t->volume_key, key, &path) < 0)
-		return err_set(err, ERR_BUG, EINVAL, "\"%s\" is no cache key", key);
-	if (key_is_open(t, key))
-		return err_set(err, ERR_SYSTEM, EBUSY, "%s is in use", key);
-	/* The record first: a file without one is never trusted. */
-	snprintf(state, sizeof(state), "%s/" FILL_STATE_NAME, key);
-	if ((unlinkat(t->statefd, state, 0) && errno != ENOENT) ||
-	    (unlinkat(t->statefd, key, AT_REMOVEDIR) && errno != ENOENT) ||
-	    (unlinkat(t->dirfd, path.object, 0) && errno != ENOENT))
-		return err_sys(err, errno, "cannot delete %s", key);
-	return 0;
-}
-
 static struct cachefiles_object *object_get(struct cachefiles *t, struct cachefiles_layer *cl)
 {
 	WITH_LOCK(&t->lock);

@@ -101,8 +101,6 @@ int cachefiles_selftest(struct cachefiles *t, bool *ret_seeding, struct err *err
 /* --- cachefiles_layer.c: worker threads ----------------------------------------------- */
 int cachefiles_layer_open(struct transport *t, struct layer *l, struct err *err);
 void cachefiles_layer_close(struct transport *t, struct layer *l);
-/* A layer's or an image's object, and its record if it has one. */
-int cachefiles_object_delete(struct transport *t, const char *key, struct err *err);
 int cachefiles_segment_write(struct transport *t, struct layer *l, uint32_t segment,
 			     uint64_t off, const uint8_t *data, uint64_t len,
 			     struct err *err);

@@ -62,14 +62,6 @@ struct transport_ops {
 	void (*layer_close)(struct transport *t, struct layer *l);
 
 	/*
-	 * worker, optional; remove what the transport keeps of a layer or an image outside of
-	 * the store's own folders. Nobody has it open or mounted: else -EBUSY, nothing done.
-	 * An unknown name is 0.
-	 */
-	int (*layer_delete)(struct transport *t, const char *blob_id, struct err *err);
-	int (*image_delete)(struct transport *t, const char *image_id, struct err *err);
-
-	/*
 	 * worker; append verified bytes at the end of a segment: off (from the segment's
 	 * start) is its present length, off, len and data (its address) multiples of 4 KiB.
 	 * Different segments of a layer are written at once. Whole or an error;

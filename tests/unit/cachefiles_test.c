@@ -198,12 +198,7 @@ static void test_data_file(void)
 	close(fd);
 	is_int(layer_reopen(), 0, "opened without a good record");
 	is_int(layer.present_bytes, 0, "nothing is trusted");
-	is_int(cachefiles_object_delete(&cache.base, "feed", NULL), -EBUSY,
-	       "an open layer is not deleted");
 	cachefiles_layer_close(&cache.base, &layer);
-	is_int(cachefiles_object_delete(&cache.base, "feed", NULL), 0, "a closed one is");
-	is_int(cachefiles_object_delete(&cache.base, "feed", NULL), 0, "and again is no error");
-	is_int(faccessat(cache.statefd, "feed", F_OK, 0), -1, "its record is gone");
 }
 
 static void test_bootstrap_seed(void)
