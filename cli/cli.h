@@ -155,8 +155,10 @@ int cli_read_file(const char *path, uint64_t max_bytes, struct buf *ret, struct 
 
 /* --- commands, one file each ------------------------------------------------------- */
 
+int cmd_convert(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_index(int argc, char **argv);
 int cmd_mount(int argc, char **argv);
 int cmd_push(int argc, char **argv);
 int cmd_status(int argc, char **argv);

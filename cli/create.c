@@ -37,7 +37,7 @@ static int run(struct indexing *w, const char *name, struct err *err)
 	if (r == 0)
 		r = oci_client_new(&w->client, NULL, &c, err);
 	if (r == 0)
-		r = cli_images_resolve(c, &w->registry, &ref, &images, err);
+		r = cli_images_resolve(c, &w->registry, &ref, false, &images, err);
 	for (size_t i = 0; r == 0 && i < images.n; i++)
 		r = create_one(w, c, &ref, images.v[i], err);
 	return r;

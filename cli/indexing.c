@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/progress.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
@@ -65,6 +66,9 @@ static const char *check_opts(struct indexing *w)
 		w->opts.compat = SOCI_COMPAT_0_2;
 	else
 		return "--compat is soci-0.1 or soci-0.2";
+	if (w->optimizations && strcmp(w->optimizations, "xattr") != 0)
+		return "--optimizations knows xattr only";
+	w->opts.mark_no_xattrs = w->optimizations;
 	return NULL;
 }
 
@@ -82,6 +86,7 @@ int indexing_begin(struct indexing *w, const char *command)
 	w->opts.nprefetch = w->prefetch.n;
 	w->opts.warn = warn_path;
 	cli_registry_opts(&w->registry, &w->client);
+	w->client.stop = w->opts.stop = cli_stop_flag();
 	if (w->json) {
 		w->report = json_array();
 		if (!w->report)
@@ -95,9 +100,17 @@ int indexing_begin(struct indexing *w, const char *command)
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
 		 const struct oci_ref *dst, struct index_result **ret, struct err *err)
 {
-	return index_make(&w->client, src, img, dst,
-			  w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &w->opts,
-			  ret, err);
+	struct index_opts opts = w->opts;
+	struct progress *p = progress_new(img);
+	int r;
+
+	if (!p)
+		return err_sys(err, ENOMEM, "progress");
+	opts.progress = progress_layers(p);
+	r = index_make(&w->client, src, img, dst,
+		       w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &opts, ret, err);
+	progress_free(p);
+	return r;
 }
 
 /* --- report ------------------------------------------------------------------------ */

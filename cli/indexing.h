@@ -18,7 +18,7 @@ struct indexing {
 	struct oci_opts client;
 	struct index_opts opts;
 	uint64_t threads;
-	const char *compat, *prefetch_json;
+	const char *compat, *prefetch_json, *optimizations;
 	struct cli_list prefetch;
 	json_t *prefetch_doc;		/* owns the strings that prefetch borrows */
 	bool json;
@@ -43,6 +43,9 @@ struct indexing {
 	CLI_OPT_FLAG('f', "force", "build all zTOCs anew", &(w)->opts.force),             \
 	CLI_OPT_STR('\0', "compat", "VERSION", "soci-0.2 (default) or soci-0.1 (before 0.10)", \
 		    &(w)->compat),                                                       \
+	CLI_OPT_STR('\0', "optimizations", "xattr",                                        \
+		    "mark layers without extended attributes, as soci does",             \
+		    &(w)->optimizations),                                                \
 	CLI_OPT_U64('\0', "threads", "N", "layers at once (default: one per core)",       \
 		    &(w)->threads),                                                      \
 	CLI_OPT_FLAG('\0', "json", "print JSON", &(w)->json)

@@ -13,6 +13,8 @@ static const struct cli_command commands[] = {
 	{ "status", "what the daemon serves", cmd_status },
 	{ "doctor", "can this machine serve images, and if not, why", cmd_doctor },
 	{ "create", "make the SOCI index of an image, beside the image", cmd_create },
+	{ "convert", "make an image that names its SOCI index", cmd_convert },
+	{ "index", "list, show and remove the SOCI indexes of an image", cmd_index },
 	{ "push", "copy an image and its SOCI indexes to another place", cmd_push },
 	{ "ztoc", "look into a zTOC, the table of contents of one layer", cmd_ztoc },
 	{ NULL, NULL, NULL },

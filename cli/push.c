@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/progress.h"
 #include "index/copy.h"
 #include "oci/push.h"
 
@@ -55,6 +56,7 @@ static int run(const struct push_args *a, struct err *err)
 	if (r == 0 && a->platform)
 		r = oci_platform_parse(a->platform, &platform, err);
 	cli_registry_opts(&a->registry, &opts);
+	opts.stop = cli_stop_flag();
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);
 	if (r == 0 && dst.is_layout)

@@ -47,7 +47,8 @@ static int add_image(struct oci_client *c, const struct oci_ref *ref,
 	if (!v)
 		return err_sys(err, ENOMEM, "images");
 	ret->v = v;
-	r = oci_image_resolve(c, ref, platform, NULL, &v[ret->n], err);
+	r = ret->bare ? oci_image_get(c, ref, platform, &v[ret->n], err) :
+			oci_image_resolve(c, ref, platform, NULL, &v[ret->n], err);
 	if (r == 0)
 		ret->n++;
 	return r;
@@ -107,9 +108,10 @@ static int add_named(struct oci_client *c, const struct cli_registry *reg,
 }
 
 int cli_images_resolve(struct oci_client *c, const struct cli_registry *reg,
-		       const struct oci_ref *ref, struct cli_images *ret, struct err *err)
+		       const struct oci_ref *ref, bool bare, struct cli_images *ret,
+		       struct err *err)
 {
-	struct cli_images images = { .index = BUF_INIT(MANIFEST_MAX_BYTES) };
+	struct cli_images images = { .bare = bare, .index = BUF_INIT(MANIFEST_MAX_BYTES) };
 	int r = oci_manifest_get(c, ref, &images.index, &images.top, err);
 
 	if (r < 0)

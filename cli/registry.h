@@ -35,15 +35,20 @@ int cli_layout_prepare(struct oci_ref *ref, struct err *err);
 
 /* The images behind one reference. */
 struct cli_images {
+	bool bare;
 	struct oci_image **v;
 	size_t n;
 	struct buf index;		/* bytes of the image index; empty: the ref names an image */
 	struct oci_desc top;		/* of what the reference names */
 };
 
-/* Resolve the wanted platforms of ref; at least one, or an error. */
+/*
+ * Resolve the wanted platforms of ref; at least one, or an error. bare: without looking
+ * for their SOCI indexes.
+ */
 int cli_images_resolve(struct oci_client *c, const struct cli_registry *r,
-		       const struct oci_ref *ref, struct cli_images *ret, struct err *err);
+		       const struct oci_ref *ref, bool bare, struct cli_images *ret,
+		       struct err *err);
 void cli_images_done(struct cli_images *images);
 
 #endif

@@ -18,11 +18,19 @@
 static int open_scratch(struct err *err)
 {
 	const char *dir = getenv("TMPDIR");
-	int fd = open(dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char name[4096];
+	int fd;
 
-	return fd < 0 ? err_sys(err, errno, "cannot make a temporary file in %s",
-				dir ? dir : "/var/tmp") :
-			fd;
+	if (!dir || !*dir)
+		dir = "/var/tmp";
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		snprintf(name, sizeof(name), "%s/lazyerofs-XXXXXX", dir);
+		fd = mkostemp(name, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(name);
+	}
+	return fd < 0 ? err_sys(err, errno, "cannot make a temporary file in %s", dir) : fd;
 }
 
 int copy_blob(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
@@ -226,6 +234,15 @@ static int copy_manifest(const struct copy *k, const struct digest *digest, bool
 		return r;
 	k->stats->images++;
 	return copy_index_of(k, digest, err);
+}
+
+int copy_by_digest(struct oci_client *c, const struct oci_ref *src,
+		   const struct oci_ref *dst, const struct digest *digest,
+		   struct copy_stats *stats, struct err *err)
+{
+	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats };
+
+	return copy_manifest(&k, digest, false, 0, err);
 }
 
 /* The digest of what is wanted behind src. */

@@ -28,6 +28,10 @@ int copy_image_blobs(struct oci_client *c, const struct oci_ref *src,
 int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
 	       const struct oci_platform *platform, struct copy_stats *stats,
 	       struct oci_desc *ret, struct err *err);
+/* The same by digest, without a tag: one part of an index of images. */
+int copy_by_digest(struct oci_client *c, const struct oci_ref *src,
+		   const struct oci_ref *dst, const struct digest *digest,
+		   struct copy_stats *stats, struct err *err);
 /* ref by digest, without its tag. */
 void copy_ref_by_digest(const struct oci_ref *ref, const struct digest *digest,
 			struct oci_ref *ret);

@@ -128,6 +128,7 @@ static uint32_t list_ztocs(const struct index_work *w, struct soci_index_layer *
 			.layer_digest = w->img->layers[i].desc.digest,
 			.layer_media_type = w->img->layers[i].desc.media_type,
 			.span_size = span_size,
+			.disable_xattrs = w->result->layers[i].no_xattrs,
 		};
 	}
 	return n;

@@ -40,12 +40,15 @@ struct index_opts {
 	uint64_t min_layer_bytes;
 	enum soci_compat compat;
 	enum soci_index_version version;
+	/* Mark layers without extended attributes and opaque directories, as soci does
+	 * with --optimizations xattr. */
+	bool mark_no_xattrs;
 	bool force;				/* build all zTOCs anew */
 	unsigned threads;			/* 0: one per core */
 	const char *const *prefetch;		/* paths to list as prefetch, or NULL */
 	size_t nprefetch;
 	struct index_progress *progress;	/* one per layer, or NULL */
-	atomic_bool *stop;			/* set: end soon with ECANCELED; or NULL */
+	const atomic_bool *stop;			/* set: end soon with ECANCELED; or NULL */
 	/* A path of prefetch that no layer has. */
 	void (*warn)(const char *path);
 };
@@ -57,6 +60,7 @@ struct index_result {
 		struct oci_desc ztoc;		/* BUILT, REUSED */
 		uint32_t spans;
 		uint64_t files;
+		bool no_xattrs;			/* asked for and true */
 	} *layers;				/* as in the image */
 	struct buf manifest;			/* the index manifest's bytes */
 	struct oci_desc desc;			/* of them */

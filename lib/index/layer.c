@@ -57,13 +57,19 @@ static int read_layer(struct oci_client *c, const struct oci_ref *ref,
 {
 	const struct oci_read read = { .on_data = take_data, .on_done = take_done, .arg = p };
 	cleanup_(oci_repo_putp) struct oci_repo *repo = NULL;
+	struct err e = ERR_INIT;
 	struct oci_req *req;
 	int r = oci_repo_get(c, ref, &repo, p->err);
 
 	if (r == 0)
 		r = oci_blob_read(repo, &layer->desc, 0, UINT64_MAX, &read, &req, p->err);
-	if (r == 0)
-		r = oci_client_wait(c, &p->done, p->err);
+	if (r < 0)
+		return r;
+	r = oci_client_wait(c, &p->done, &e);
+	if (r < 0 && !p->done) {
+		oci_req_cancel(req);	/* done() comes at once */
+		*p->err = e;
+	}
 	return r < 0 ? r : p->result;
 }
 

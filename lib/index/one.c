@@ -56,6 +56,56 @@ static int keep_bytes(struct index_work *w, uint32_t number, const void *data, s
 	return r < 0 ? err_sys(err, -r, "zTOC") : 0;
 }
 
+static bool has_prefix(struct ztoc_str s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return s.len >= n && !memcmp(s.s, prefix, n);
+}
+
+static bool is_opaque_mark(struct ztoc_str name)
+{
+	static const char mark[] = ".wh..wh..opq";
+	size_t n = sizeof(mark) - 1;
+
+	return name.len >= n && !memcmp(name.s + name.len - n, mark, n) &&
+	       (name.len == n || name.s[name.len - n - 1] == '/');
+}
+
+/* soci's condition for com.amazon.soci.disable-xattrs. */
+static bool has_no_xattrs(const struct ztoc *z)
+{
+	for (uint64_t i = 0; i < ztoc_entry_count(z); i++) {
+		struct ztoc_entry e;
+
+		ztoc_entry_get(z, i, &e);
+		if (is_opaque_mark(e.name))
+			return false;
+		for (uint32_t k = 0; k < e.nxattrs; k++) {
+			struct ztoc_xattr x;
+
+			ztoc_xattr_get(z, i, k, &x);
+			if (has_prefix(x.key, "SCHILY.xattr."))
+				return false;
+		}
+	}
+	return true;
+}
+
+static int mark_xattrs(struct index_work *w, uint32_t number, const void *data, size_t len,
+		       struct err *err)
+{
+	cleanup_(ztoc_freep) struct ztoc *z = NULL;
+	int r;
+
+	if (!w->opts->mark_no_xattrs)
+		return 0;
+	r = ztoc_open(data, len, &z, err);
+	if (r == 0)
+		w->result->layers[number].no_xattrs = has_no_xattrs(z);
+	return r;
+}
+
 /* 1: the present zTOC serves; 0: build one. A broken or missing one is no failure. */
 static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number,
 		     struct err *err)
@@ -73,6 +123,8 @@ static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number
 	r = oci_blob_put(c, w->dst, &layer->ztoc, bytes.data, err);
 	if (r == 0)
 		r = keep_bytes(w, number, bytes.data, bytes.len, err);
+	if (r == 0)
+		r = mark_xattrs(w, number, bytes.data, bytes.len, err);
 	if (r < 0)
 		return r;
 	w->result->layers[number].ztoc = layer->ztoc;
@@ -104,6 +156,8 @@ static int build(struct index_work *w, struct oci_client *c, uint32_t number,
 	r = oci_blob_put(c, w->dst, &desc, built.bytes, err);
 	if (r == 0)
 		r = keep_bytes(w, number, built.bytes, built.len, err);
+	if (r == 0)
+		r = mark_xattrs(w, number, built.bytes, built.len, err);
 	if (r == 0) {
 		w->result->layers[number].ztoc = desc;
 		w->result->layers[number].spans = built.spans;

@@ -187,6 +187,7 @@ static int copy_opts(struct oci_client *c, const struct oci_opts *from)
 	r |= copy(&o->username, from->username);
 	r |= copy(&o->password, from->password);
 	o->insecure_tls = from->insecure_tls;
+	o->stop = from->stop;
 	o->connect_timeout_ms = or_default(from->connect_timeout_ms, 5000);
 	o->stall_timeout_ms = or_default(from->stall_timeout_ms, 10000);
 	o->retries = from->no_retries ? 0 : or_default(from->retries, 8);

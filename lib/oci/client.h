@@ -18,6 +18,7 @@
 #ifndef LZ_OCI_CLIENT_H
 #define LZ_OCI_CLIENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,8 @@ struct oci_opts {
 	uint32_t retries;		/* after the first try; 0: 8 (about 8 s of back-off) */
 	bool no_retries;		/* fail at the first failure */
 	uint32_t max_connections;	/* per host; 0: 8 */
+	const atomic_bool *stop;	/* sync: set by anyone, blocking calls soon end with
+					 * ECANCELED; or NULL */
 };
 
 /* How an event loop carries the client. All calls happen on the owner thread. */

@@ -307,35 +307,61 @@ static int discover(struct oci_repo *repo, const struct digest *explicit,
 	return r;
 }
 
-int oci_image_resolve(struct oci_client *c, const struct oci_ref *ref,
-		      const struct oci_platform *platform, const struct digest *index_digest,
-		      struct oci_image **ret, struct err *err)
+static int get_image(struct oci_repo *repo, const struct oci_ref *ref,
+		     const struct oci_platform *platform, struct oci_image *img,
+		     struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
-	cleanup_(cleanup_imagep) struct oci_image *img = calloc(1, sizeof(*img));
-	cleanup_repo struct oci_repo *repo = NULL;
 	cleanup_json json_t *doc = NULL;
 	struct oci_platform host;
-	struct digest annotated;
-	bool has_annotation;
 	char what[300];
+	int r;
+
+	oci_platform_host(&host);
+	img->ref = *ref;
+	r = find_manifest(repo, img, platform ? platform : &host, &b, &doc, err);
+	if (r < 0)
+		return r;
+	name_doc(repo, &img->manifest, what, sizeof(what));
+	r = manifest_parse_image(doc, what, img, &img->has_annotation, &img->annotated, err);
+	return r < 0 ? r : get_config(repo, img, err);
+}
+
+int oci_image_get(struct oci_client *c, const struct oci_ref *ref,
+		  const struct oci_platform *platform, struct oci_image **ret,
+		  struct err *err)
+{
+	cleanup_(cleanup_imagep) struct oci_image *img = calloc(1, sizeof(*img));
+	cleanup_repo struct oci_repo *repo = NULL;
 	int r;
 
 	if (!img)
 		return err_sys(err, ENOMEM, "image");
-	oci_platform_host(&host);
-	img->ref = *ref;
 	r = oci_repo_get(c, ref, &repo, err);
 	if (r == 0)
-		r = find_manifest(repo, img, platform ? platform : &host, &b, &doc, err);
+		r = get_image(repo, ref, platform, img, err);
 	if (r < 0)
 		return r;
-	name_doc(repo, &img->manifest, what, sizeof(what));
-	r = manifest_parse_image(doc, what, img, &has_annotation, &annotated, err);
+	*ret = TAKE_PTR(img);
+	return 0;
+}
+
+int oci_image_resolve(struct oci_client *c, const struct oci_ref *ref,
+		      const struct oci_platform *platform, const struct digest *index_digest,
+		      struct oci_image **ret, struct err *err)
+{
+	cleanup_(cleanup_imagep) struct oci_image *img = calloc(1, sizeof(*img));
+	cleanup_repo struct oci_repo *repo = NULL;
+	int r;
+
+	if (!img)
+		return err_sys(err, ENOMEM, "image");
+	r = oci_repo_get(c, ref, &repo, err);
 	if (r == 0)
-		r = get_config(repo, img, err);
+		r = get_image(repo, ref, platform, img, err);
 	if (r == 0)
-		r = discover(repo, index_digest, has_annotation ? &annotated : NULL, img, err);
+		r = discover(repo, index_digest, img->has_annotation ? &img->annotated : NULL,
+			     img, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(img);

@@ -48,6 +48,8 @@ struct oci_image {
 	struct oci_platform platform;
 	uint32_t nlayers;
 	struct oci_layer *layers;	/* bottom first */
+	bool has_annotation;		/* the manifest names an index v2: */
+	struct digest annotated;
 	enum oci_index_found index_found;
 	struct oci_desc index;		/* valid unless NONE */
 };
@@ -68,6 +70,10 @@ int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *e
 int oci_image_resolve(struct oci_client *c, const struct oci_ref *ref,
 		      const struct oci_platform *platform, const struct digest *index_digest,
 		      struct oci_image **ret, struct err *err);
+/* The same without looking for an index. */
+int oci_image_get(struct oci_client *c, const struct oci_ref *ref,
+		  const struct oci_platform *platform, struct oci_image **ret,
+		  struct err *err);
 void oci_image_free(struct oci_image *img);
 
 /*

@@ -44,5 +44,13 @@ bool layout_has_blob(struct oci_repo *repo, const struct digest *digest, uint64_
  */
 int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_desc *desc,
 		     struct err *err);
+/* Take the entries of digest out of index.json. */
+int layout_drop_entry(struct oci_repo *repo, const struct digest *digest, struct err *err);
+/*
+ * Take a SOCI index out: its entry, its manifest, and those blobs of its layers that no
+ * other document of the layout names.
+ */
+int layout_drop_manifest(struct oci_repo *repo, const struct digest *digest,
+			 struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
  * rename, fsync of the directory.
  */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +51,14 @@ static int write_all(int out, const void *data, int fd, uint64_t len)
 /* dir/name := the bytes, all or nothing. */
 static int put_file(int dir, const char *name, const void *data, int fd, uint64_t len)
 {
+	static atomic_uint serial;	/* two threads may put one blob */
 	cleanup_close int out = -1;
 	char tmp[128];
 	int r;
 
-	snprintf(tmp, sizeof(tmp), ".%.100s.%ld", name, (long)getpid());
+	snprintf(tmp, sizeof(tmp), ".%.80s.%ld.%u", name, (long)getpid(),
+		 atomic_fetch_add(&serial, 1));
+	unlinkat(dir, tmp, 0);	/* of a process that died, with our number */
 	out = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (out < 0)
 		return -errno;
@@ -140,12 +144,33 @@ static bool is_replaced(const json_t *e, const char *tag, const struct digest *d
 	return !name && jdoc_digest(e, "digest", &d) == 0 && digest_is_equal(&d, digest);
 }
 
+/* Artifacts before others of their kind (readers take the first), all else at the end. */
+static size_t place_of(const json_t *list, const struct oci_desc *desc)
+{
+	size_t i = 0, n = json_array_size(list);
+
+	if (!*desc->artifact_type)
+		return n;
+	while (i < n && !jdoc_str(json_array_get(list, i), "artifactType"))
+		i++;
+	return i;
+}
+
+static int write_index(struct oci_repo *repo, const json_t *doc, struct err *err)
+{
+	cleanup_free char *text = json_dumps(doc, JSON_COMPACT);
+	cleanup_close int dir = open_dir(repo, ".");
+	int r = !text ? -ENOMEM : dir;
+
+	if (r >= 0)
+		r = put_file(dir, "index.json", text, -1, strlen(text));
+	return r < 0 ? put_error(repo, r, "index.json", err) : 0;
+}
+
 int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_desc *desc,
 		     struct err *err)
 {
 	cleanup_json json_t *doc = NULL;
-	cleanup_free char *text = NULL;
-	cleanup_close int dir = -1;
 	json_t *list, *entry;
 	int r;
 
@@ -160,12 +185,26 @@ int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_de
 		if (is_replaced(json_array_get(list, i), tag, &desc->digest))
 			json_array_remove(list, i);
 	entry = make_entry(tag, desc);
-	if (!entry || json_array_append_new(list, entry) < 0)
+	if (!entry || json_array_insert_new(list, place_of(list, desc), entry) < 0)
 		return put_error(repo, -ENOMEM, "index.json", err);
-	text = json_dumps(doc, JSON_COMPACT);
-	dir = open_dir(repo, ".");
-	r = !text ? -ENOMEM : dir < 0 ? dir : put_file(dir, "index.json", text, -1, strlen(text));
-	return r < 0 ? put_error(repo, r, "index.json", err) : 0;
+	return write_index(repo, doc, err);
+}
+
+int layout_drop_entry(struct oci_repo *repo, const struct digest *digest, struct err *err)
+{
+	cleanup_json json_t *doc = NULL;
+	json_t *list;
+	struct digest d;
+	int r = layout_index(repo, &doc, err);
+
+	if (r < 0)
+		return r;
+	list = json_object_get(doc, "manifests");
+	for (size_t i = json_array_size(list); i-- > 0;)
+		if (jdoc_digest(json_array_get(list, i), "digest", &d) == 0 &&
+		    digest_is_equal(&d, digest))
+			json_array_remove(list, i);
+	return write_index(repo, doc, err);
 }
 
 int oci_layout_create(const char *path, struct err *err)

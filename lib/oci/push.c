@@ -10,9 +10,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "oci/doc.h"
-#include "oci/json.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
+#include "oci/push_priv.h"
 
 #define UPLOAD_TRIES 3u
 #define UPLOAD_DEADLINE_MS 86400000u
@@ -289,9 +289,8 @@ static int registry_put_manifest(struct oci_repo *repo, const char *name,
 	return r;
 }
 
-/* name: tag or digest text. */
-static int put_manifest(struct oci_repo *repo, const char *name, const struct oci_desc *desc,
-			const void *data, bool *ret_has_subject, struct err *err)
+int push_manifest(struct oci_repo *repo, const char *name, const struct oci_desc *desc,
+		  const void *data, bool *ret_has_subject, struct err *err)
 {
 	int r;
 
@@ -304,8 +303,8 @@ static int put_manifest(struct oci_repo *repo, const char *name, const struct oc
 	return r;
 }
 
-static int describe(const char *media_type, const void *data, size_t len,
-		    struct oci_desc *ret, struct err *err)
+int push_describe(const char *media_type, const void *data, size_t len,
+		  struct oci_desc *ret, struct err *err)
 {
 	memset(ret, 0, sizeof(*ret));
 	if (len == 0 || len > OCI_MANIFEST_MAX_BYTES ||
@@ -327,7 +326,7 @@ int oci_manifest_put(struct oci_client *c, const struct oci_ref *ref,
 	bool has_subject;
 	int r;
 
-	r = describe(media_type, data, len, &desc, err);
+	r = push_describe(media_type, data, len, &desc, err);
 	if (r < 0)
 		return r;
 	if (ref->has_digest && !digest_is_equal(&ref->digest, &desc.digest))
@@ -339,133 +338,9 @@ int oci_manifest_put(struct oci_client *c, const struct oci_ref *ref,
 		snprintf(name, sizeof(name), "%s", ref->tag);
 	r = oci_repo_get(c, ref, &repo, err);
 	if (r == 0)
-		r = put_manifest(repo, name, &desc, data, &has_subject, err);
+		r = push_manifest(repo, name, &desc, data, &has_subject, err);
 	if (r < 0)
 		return err_prefix(err, "push of a manifest");
-	if (ret)
-		*ret = desc;
-	return 0;
-}
-
-/* --- referrers ----------------------------------------------------------------------- */
-
-/* The list behind the fallback tag, or a new one. */
-static int get_fallback(struct oci_repo *repo, const char *tag, json_t **ret, struct err *err)
-{
-	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
-	cleanup_reply struct doc_reply reply = { 0 };
-	char path[160];
-	struct call_spec spec = { .method = "GET", .path = path, .body_fd = -1,
-				  .cap = PUSH_CAPS, .headers = { "Accept: " MEDIA_OCI_INDEX } };
-	struct err e = ERR_INIT;
-	int r;
-
-	snprintf(path, sizeof(path), "manifests/%s", tag);
-	r = doc_call(repo, &spec, &b, &reply, &e);
-	if (r < 0 && reply.status == 404) {
-		*ret = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
-				 MEDIA_OCI_INDEX, "manifests");
-		return *ret ? 0 : err_sys(err, ENOMEM, "fallback tag");
-	}
-	if (r < 0) {
-		if (err)
-			*err = e;
-		return r;
-	}
-	r = jdoc_parse(b.data ? b.data : (const void *)"", b.len, tag, ret, err);
-	if (r == 0 && !json_is_array(json_object_get(*ret, "manifests"))) {
-		json_decref(*ret);
-		*ret = NULL;
-		return err_set(err, ERR_CORRUPT, EINVAL, "%s is no image index", tag);
-	}
-	return r;
-}
-
-/* desc as JSON, with the annotations of the manifest itself. */
-static json_t *entry_json(const struct oci_desc *desc, const void *data)
-{
-	cleanup_json json_t *doc = NULL;
-	char digest[DIGEST_TEXT_SIZE];
-	json_t *e, *notes;
-
-	digest_format(&desc->digest, digest);
-	e = json_pack("{s:s, s:s, s:I}", "mediaType", desc->media_type, "digest", digest, "size",
-		      (json_int_t)desc->size);
-	if (e && jdoc_parse(data, desc->size, "manifest", &doc, NULL) == 0) {
-		notes = json_object_get(doc, "annotations");
-		if (notes)
-			json_object_set(e, "annotations", notes);
-	}
-	if (e)
-		json_object_set_new(e, "artifactType", json_string(desc->artifact_type));
-	return e;
-}
-
-static bool has_entry(const json_t *list, const struct digest *d)
-{
-	const json_t *e;
-	struct digest have;
-	size_t i;
-
-	json_array_foreach(list, i, e)
-		if (jdoc_digest(e, "digest", &have) == 0 && digest_is_equal(&have, d))
-			return true;
-	return false;
-}
-
-/* Read, add, write: the spec has no better way, and two at once may lose one. */
-static int add_to_fallback(struct oci_repo *repo, const struct digest *subject,
-			   const struct oci_desc *desc, const void *data, struct err *err)
-{
-	cleanup_json json_t *list = NULL;
-	cleanup_free char *text = NULL;
-	char tag[DIGEST_TEXT_SIZE];
-	struct oci_desc list_desc;
-	bool has_subject;
-	json_t *entry;
-	int r;
-
-	digest_format(subject, tag);
-	tag[6] = '-';
-	r = get_fallback(repo, tag, &list, err);
-	if (r < 0)
-		return r;
-	if (has_entry(json_object_get(list, "manifests"), &desc->digest))
-		return 0;
-	entry = entry_json(desc, data);
-	if (!entry || json_array_append_new(json_object_get(list, "manifests"), entry) < 0)
-		return err_sys(err, ENOMEM, "fallback tag");
-	text = json_dumps(list, JSON_COMPACT);
-	if (!text)
-		return err_sys(err, ENOMEM, "fallback tag");
-	r = describe(MEDIA_OCI_INDEX, text, strlen(text), &list_desc, err);
-	return r < 0 ? r : put_manifest(repo, tag, &list_desc, text, &has_subject, err);
-}
-
-int oci_referrer_put(struct oci_client *c, const struct oci_ref *ref,
-		     const struct digest *subject, const char *artifact_type,
-		     const void *data, size_t len, struct oci_desc *ret, struct err *err)
-{
-	cleanup_repo struct oci_repo *repo = NULL;
-	char name[DIGEST_TEXT_SIZE];
-	struct oci_desc desc;
-	bool has_subject;
-	int r;
-
-	r = describe(MEDIA_OCI_MANIFEST, data, len, &desc, err);
-	if (r < 0)
-		return r;
-	snprintf(desc.artifact_type, sizeof(desc.artifact_type), "%s", artifact_type);
-	digest_format(&desc.digest, name);
-	r = oci_repo_get(c, ref, &repo, err);
-	if (r == 0)
-		r = put_manifest(repo, name, &desc, data, &has_subject, err);
-	if (r == 0 && repo->dir_fd >= 0)
-		r = layout_put_entry(repo, NULL, &desc, err);
-	else if (r == 0 && !has_subject)
-		r = add_to_fallback(repo, subject, &desc, data, err);
-	if (r < 0)
-		return err_prefix(err, "push of an index");
 	if (ret)
 		*ret = desc;
 	return 0;

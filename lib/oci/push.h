@@ -9,7 +9,7 @@
 #ifndef LZ_OCI_PUSH_H
 #define LZ_OCI_PUSH_H
 
-#include "oci/client.h"
+#include "oci/image.h"
 
 /* Make DIR a layout with nothing in it, unless it is one; parents are created. */
 int oci_layout_create(const char *dir, struct err *err);
@@ -45,5 +45,26 @@ int oci_manifest_put(struct oci_client *c, const struct oci_ref *ref,
 int oci_referrer_put(struct oci_client *c, const struct oci_ref *ref,
 		     const struct digest *subject, const char *artifact_type,
 		     const void *data, size_t len, struct oci_desc *ret, struct err *err);
+
+#define OCI_INDEX_LIST_MAX 16u
+
+struct oci_index_list {
+	uint32_t n;
+	struct {
+		enum oci_index_found found;
+		struct oci_desc desc;	/* size UINT64_MAX: not known */
+	} v[OCI_INDEX_LIST_MAX];
+};
+
+/* The SOCI indexes of img, in the order in which they are looked for; none are read. */
+int oci_index_list(struct oci_client *c, const struct oci_image *img,
+		   struct oci_index_list *ret, struct err *err);
+/*
+ * Remove an index v1 of img: from a layout with the zTOCs that nothing else there names;
+ * from a registry the manifest and its entry in the fallback tag, all or nothing.
+ * UNSUPPORTED where the registry does not allow it.
+ */
+int oci_index_delete(struct oci_client *c, const struct oci_image *img,
+		     const struct digest *index, struct err *err);
 
 #endif

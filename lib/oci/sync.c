@@ -109,6 +109,9 @@ static bool run_job(struct oci_client *c)
 	return true;
 }
 
+/* Signals wake one thread only, so the others look now and then. */
+#define STOP_LOOK_MS 100
+
 static int poll_once(struct oci_client *c, struct err *err)
 {
 	int64_t ms = timers_next(&c->timers, io_now_ms());
@@ -118,6 +121,8 @@ static int poll_once(struct oci_client *c, struct err *err)
 
 	if (n == 0 && ms < 0)
 		return err_set(err, ERR_BUG, EDEADLK, "the registry client waits for nothing");
+	if (c->opts.stop && (ms < 0 || ms > STOP_LOOK_MS))
+		ms = STOP_LOOK_MS;
 	r = poll(c->sync.fds, n, ms < 0 ? -1 : ms > INT_MAX ? INT_MAX : (int)ms);
 	if (r < 0 && errno != EINTR)
 		return err_sys(err, errno, "poll");
@@ -142,8 +147,11 @@ int oci_client_wait(struct oci_client *c, const bool *done, struct err *err)
 		return err_set(err, ERR_BUG, EINVAL, "oci_client_wait() on an event loop or "
 			       "inside a callback");
 	while (!*done) {
-		int r = run_job(c) ? 0 : poll_once(c, err);
+		int r;
 
+		if (c->opts.stop && atomic_load(c->opts.stop))
+			return err_set(err, ERR_SYSTEM, ECANCELED, "interrupted");
+		r = run_job(c) ? 0 : poll_once(c, err);
 		if (r < 0)
 			return r;
 	}
