@@ -40,6 +40,9 @@ struct indexing {
 		     &(w)->prefetch),                                                    \
 	CLI_OPT_STR('\0', "prefetch-files-json", "FILE", "the same, as a JSON array of strings", \
 		    &(w)->prefetch_json),                                                \
+	CLI_OPT_FLAG('\0', "lenient",                                                      \
+		     "skip global PAX headers and junk after the gzip data, which soci refuses", \
+		     &(w)->opts.lenient),                                                \
 	CLI_OPT_FLAG('f', "force", "build all zTOCs anew", &(w)->opts.force),             \
 	CLI_OPT_STR('\0', "compat", "VERSION", "soci-0.2 (default) or soci-0.1 (before 0.10)", \
 		    &(w)->compat),                                                       \

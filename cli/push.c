@@ -91,5 +91,7 @@ int cmd_push(int argc, char **argv)
 	a.src = args.v[0];
 	a.dst = args.v[1];
 	rc = run(&a, &err);
+	if (rc == -ECANCELED)
+		return cli_failf("interrupted: %s does not name the image", a.dst);
 	return rc < 0 ? cli_fail(&err) : rc;
 }

@@ -86,7 +86,18 @@ struct copy {
 	struct oci_client *c;
 	const struct oci_ref *src, *dst;
 	struct copy_stats *stats;
+	struct buf *seen;		/* digests of the SOCI indexes that are there */
 };
+
+static bool was_seen(const struct copy *k, const struct digest *digest)
+{
+	const struct digest *v = (const struct digest *)k->seen->data;
+
+	for (size_t i = 0; i < k->seen->len / sizeof(*v); i++)
+		if (digest_is_equal(&v[i], digest))
+			return true;
+	return false;
+}
 
 /* Config and layers of any manifest: images, SOCI indexes, attestations. */
 static int copy_parts(const struct copy *k, const json_t *doc, struct err *err)
@@ -120,6 +131,10 @@ static int put_soci_index(const struct copy *k, const json_t *doc, const struct 
 	struct digest subject;
 	struct oci_ref to;
 
+	if (was_seen(k, &desc->digest))
+		return 0;
+	if (buf_add(k->seen, &desc->digest, sizeof(desc->digest)) < 0)
+		return err_sys(err, ENOMEM, "SOCI index");
 	k->stats->indexes++;
 	copy_ref_by_digest(k->dst, &desc->digest, &to);
 	if (jdoc_digest(json_object_get(doc, "subject"), "digest", &subject) == 0)
@@ -146,23 +161,40 @@ static int copy_soci_index(const struct copy *k, const struct digest *digest, st
 }
 
 /*
- * The SOCI index of an image that is at the destination. One that an index of images lists
- * comes with that; what cannot be read as an image (an attestation) has none.
+ * All SOCI indexes of an image that is at the destination. Last first, so that they are
+ * found in the same order there. One that is named but not there is left out.
  */
-static int copy_index_of(const struct copy *k, const struct digest *digest, struct err *err)
+static int copy_indexes_of(const struct copy *k, const struct digest *digest, struct err *err)
 {
+	struct oci_index_list list = { 0 };
 	struct oci_image *img = NULL;
 	struct oci_ref from;
+	struct err e = ERR_INIT;
 	int r;
 
 	copy_ref_by_digest(k->src, digest, &from);
-	r = oci_image_resolve(k->c, &from, NULL, NULL, &img, err);
-	if (r < 0)
-		return r;
-	if (img->index_found != OCI_INDEX_NONE)
-		r = copy_soci_index(k, &img->index.digest, err);
+	r = oci_image_get(k->c, &from, NULL, &img, err);
+	if (r == 0)
+		r = oci_index_list(k->c, img, &list, err);
 	oci_image_free(img);
+	for (uint32_t i = list.n; r == 0 && i-- > 0;) {
+		if (was_seen(k, &list.v[i].desc.digest))
+			continue;
+		r = copy_soci_index(k, &list.v[i].desc.digest, &e);
+		if (r == -ENOENT)
+			r = 0;
+		else if (r < 0 && err)
+			*err = e;
+	}
 	return r;
+}
+
+/* Container images may have an index; other artifacts go as they are. */
+static bool is_image(const json_t *doc)
+{
+	const char *type = jdoc_str(json_object_get(doc, "config"), "mediaType");
+
+	return type && (!strcmp(type, MEDIA_OCI_CONFIG) || !strcmp(type, MEDIA_DOCKER_CONFIG));
 }
 
 static int copy_manifest(const struct copy *k, const struct digest *digest, bool has_index,
@@ -230,17 +262,18 @@ static int copy_manifest(const struct copy *k, const struct digest *digest, bool
 	if (is_soci)
 		return put_soci_index(k, doc, &desc, &bytes, err);
 	r = oci_manifest_put(k->c, &to, desc.media_type, bytes.data, bytes.len, NULL, err);
-	if (r < 0 || is_list || !has_index)
+	if (r < 0 || is_list || !has_index || !is_image(doc))
 		return r;
 	k->stats->images++;
-	return copy_index_of(k, digest, err);
+	return copy_indexes_of(k, digest, err);
 }
 
 int copy_by_digest(struct oci_client *c, const struct oci_ref *src,
 		   const struct oci_ref *dst, const struct digest *digest,
 		   struct copy_stats *stats, struct err *err)
 {
-	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats };
+	cleanup_buf struct buf seen = BUF_INIT(1u << 20);
+	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats, .seen = &seen };
 
 	return copy_manifest(&k, digest, false, 0, err);
 }
@@ -272,7 +305,8 @@ int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci
 	       struct oci_desc *ret, struct err *err)
 {
 	cleanup_buf struct buf bytes = BUF_INIT(MANIFEST_MAX_BYTES);
-	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats };
+	cleanup_buf struct buf seen = BUF_INIT(1u << 20);
+	const struct copy k = { .c = c, .src = src, .dst = dst, .stats = stats, .seen = &seen };
 	struct digest top;
 	struct oci_ref from;
 	struct oci_desc desc;

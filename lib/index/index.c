@@ -49,11 +49,16 @@ void index_result_free(struct index_result *r)
 
 static void note_failure(struct index_work *w, uint32_t number, const struct err *err)
 {
+	char text[DIGEST_TEXT_SIZE];
+
 	pthread_mutex_lock(&w->lock);
 	if (!atomic_exchange(&w->failed, true)) {
 		w->err = *err;
-		if (number != UINT32_MAX)
-			err_prefix(&w->err, "layer %u", number);
+		if (number != UINT32_MAX) {
+			digest_format(&w->img->layers[number].desc.digest, text);
+			err_prefix(&w->err, "layer %u of %u (%.19s)", number + 1, w->img->nlayers,
+				   text);
+		}
 	}
 	pthread_mutex_unlock(&w->lock);
 }

@@ -43,6 +43,7 @@ struct index_opts {
 	/* Mark layers without extended attributes and opaque directories, as soci does
 	 * with --optimizations xattr. */
 	bool mark_no_xattrs;
+	bool lenient;				/* struct ztoc_build_opts */
 	bool force;				/* build all zTOCs anew */
 	unsigned threads;			/* 0: one per core */
 	const char *const *prefetch;		/* paths to list as prefetch, or NULL */

@@ -3,6 +3,7 @@
 #include "index/layer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -11,6 +12,7 @@ DEFINE_CLEANUP(struct ztoc_builder *, ztoc_builder_free, ztoc_builder_freep)
 DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, oci_repo_putp)
 
 struct pass {
+	const struct oci_layer *layer;
 	const struct index_layer_opts *opts;
 	struct ztoc_builder *builder;
 	uint64_t bytes;
@@ -19,12 +21,28 @@ struct pass {
 	int result;
 };
 
+/* The media type decides; bytes that are plainly something else are said to be so. */
+static int check_first(const struct oci_layer *layer, const uint8_t *data, size_t len,
+		       struct err *err)
+{
+	bool is_gzip = len >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+	bool is_zstd = len >= 4 && !memcmp(data, "\x28\xb5\x2f\xfd", 4);
+	bool is_tar = len >= 263 && !memcmp(data + 257, "ustar", 5);
+	const char *is = is_gzip ? "gzip" : is_zstd ? "zstd" : is_tar ? "a plain tar" : NULL;
+
+	if (!is || (layer->kind == OCI_LAYER_GZIP ? is_gzip : is_tar))
+		return 0;
+	return err_set(err, ERR_CORRUPT, EINVAL,
+		       "mislabelled: its bytes are %s, but its media type is %s", is,
+		       layer->desc.media_type);
+}
+
 static int take_data(void *arg, const uint8_t *data, size_t len)
 {
 	struct pass *p = arg;
-	int r = 0;
+	int r = p->bytes ? 0 : check_first(p->layer, data, len, p->err);
 
-	if (p->opts->blob_fd >= 0) {
+	if (r == 0 && p->opts->blob_fd >= 0) {
 		r = io_write_full(p->opts->blob_fd, data, len);
 		if (r < 0)
 			err_sys(p->err, -r, "cannot keep the layer's bytes");
@@ -104,7 +122,7 @@ int index_layer_build(struct oci_client *c, const struct oci_ref *ref,
 	r = ztoc_builder_new(&bopts, &builder, why);
 	if (r < 0)
 		return r;
-	struct pass p = { .opts = opts, .builder = builder, .err = why };
+	struct pass p = { .layer = layer, .opts = opts, .builder = builder, .err = why };
 
 	r = read_layer(c, ref, layer, &p);
 	if (r == 0)

@@ -140,7 +140,8 @@ static int build(struct index_work *w, struct oci_client *c, uint32_t number,
 	const struct index_layer_opts opts = {
 		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
 									  ZTOC_BUILD_SOCI_0_2,
-			   .span_size = w->opts->span_size },
+			   .span_size = w->opts->span_size,
+			   .lenient = w->opts->lenient },
 		.blob_fd = -1,
 		.progress = layer_progress,
 		.arg = &watch,

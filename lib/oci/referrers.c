@@ -119,6 +119,7 @@ static int add_to_fallback(struct oci_repo *repo, const struct digest *subject,
 {
 	cleanup_json json_t *list = NULL;
 	char tag[DIGEST_TEXT_SIZE];
+	struct digest first;
 	json_t *entries, *entry;
 	int r;
 
@@ -127,6 +128,9 @@ static int add_to_fallback(struct oci_repo *repo, const struct digest *subject,
 	if (r < 0)
 		return r;
 	entries = json_object_get(list, "manifests");
+	if (jdoc_digest(json_array_get(entries, 0), "digest", &first) == 0 &&
+	    digest_is_equal(&first, &desc->digest))
+		return 0;
 	drop_entry(entries, &desc->digest);
 	entry = entry_json(desc, data);
 	if (!entry || json_array_insert_new(entries, 0, entry) < 0)
