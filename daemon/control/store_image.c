@@ -283,7 +283,8 @@ static int bootstrap_install(struct store *s, const char *staging, const char *i
 	return store_file_move(from, to, err);
 }
 
-int store_record_write(struct store *s, const struct image_record *rec, struct err *err)
+/* install is held: the file's temporary name is always the same. */
+static int record_write(struct store *s, const struct image_record *rec, struct err *err)
 {
 	cleanup_buf struct buf out = BUF_INIT(IMAGE_RECORD_MAX_BYTES);
 	char id[DIGEST_HEX_LEN + 1], path[STORE_PATH_SIZE];
@@ -295,6 +296,13 @@ int store_record_write(struct store *s, const struct image_record *rec, struct e
 	image_path(s, id, "image.json", path);
 	r = io_write_file_atomic(AT_FDCWD, path, out.data, out.len, 0600);
 	return r < 0 ? err_sys(err, -r, "%s", path) : 0;
+}
+
+int store_record_write(struct store *s, const struct image_record *rec, struct err *err)
+{
+	WITH_LOCK(&s->install);
+
+	return record_write(s, rec, err);
 }
 
 int store_image_install(struct store *s, const char *staging, const struct image_record *rec,
@@ -311,5 +319,5 @@ int store_image_install(struct store *s, const char *staging, const struct image
 		r = dir_of(s, "images", id, err);
 	if (r == 0)
 		r = bootstrap_install(s, staging, id, err);
-	return r < 0 ? r : store_record_write(s, rec, err);
+	return r < 0 ? r : record_write(s, rec, err);
 }

@@ -44,6 +44,29 @@ for i in 1 2 3 4 5; do
 done
 ok $? "mount, read and umount five times"
 
+# Many at once, mounts and umounts mixed, while readers are at it.
+layout --push "http://$registry/v2/test/one" "$W/lay1" "$W/t2" >/dev/null
+one=$registry/test/one:latest
+for i in 1 2 3 4 5 6; do mkdir -p "$W/many/$i"; done
+many() { # FOLDER IMAGE
+	local turn
+	for turn in 1 2 3; do
+		cli mount "$2" "$W/many/$1" 2>>"$W/log" &&
+			timeout 60 cmp "$W/many/$1/app/random" "$W/t2/app/random" &&
+			cli umount "$W/many/$1" || return 1
+	done
+}
+pids=
+for i in 1 3 5; do
+	many $i "$image" & pids="$pids $!"
+	many $((i + 1)) "$one" & pids="$pids $!"
+done
+bad=0
+for pid in $pids; do wait "$pid" || bad=$((bad + 1)); done
+is $bad 0 "six at once, three times each: two images that share a layer"
+wait_for 10 images_gone
+ok $? "all are let go of"
+
 before=$(status .totals.fetched_bytes)
 kill "$registry_pid"
 wait_for 10 sh -c "! kill -0 $registry_pid 2>/dev/null"
@@ -90,6 +113,10 @@ is $? 32 "mount.lazyerofs refuses rw"
 
 stop_daemon TERM
 is "$daemon_rc" 0 "SIGTERM: an orderly end"
+mkdir "$R/tmpfs"
+config
+sed -i "s#^dir .*#dir $R/tmpfs#" "$W/conf"
+says 'ext4, xfs or btrfs' "a cache on tmpfs is refused" "$BUILDDIR/lazyerofsd" --config "$W/conf"
 is "$(ls "$W/cache/staging" | wc -l)" 0 "no staging is left"
 grep -qE ' (error|warning) .*(BUG|leak)' "$W/log"
 ok $(($? == 0)) "no complaint of the daemon about itself"
