@@ -148,7 +148,11 @@ static int run(struct arguments *a, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = { .oci.user_agent = "lazyerofs/" PACKAGE_VERSION };
+	/* Somebody waits for this, and can repeat it: the patience of a read is not needed. */
+	struct arguments a = {
+		.oci.user_agent = "lazyerofs/" PACKAGE_VERSION,
+		.oci.retries = 2,
+	};
 	struct err err = ERR_INIT;
 
 	if (take_arguments(argc, argv, &a, &err) < 0) {

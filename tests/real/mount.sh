@@ -113,10 +113,11 @@ is $? 32 "mount.lazyerofs refuses rw"
 
 stop_daemon TERM
 is "$daemon_rc" 0 "SIGTERM: an orderly end"
-mkdir "$R/tmpfs"
-config
-sed -i "s#^dir .*#dir $R/tmpfs#" "$W/conf"
-says 'ext4, xfs or btrfs' "a cache on tmpfs is refused" "$BUILDDIR/lazyerofsd" --config "$W/conf"
+mkdir "$W/tmpfs"
+mount -t tmpfs tmpfs "$W/tmpfs"
+says 'ext4, xfs or btrfs' "a cache on tmpfs is refused" \
+	timeout 20 "$BUILDDIR/lazyerofsd" --config "$W/conf" --dir "$W/tmpfs/cache"
+umount "$W/tmpfs"
 is "$(ls "$W/cache/staging" | wc -l)" 0 "no staging is left"
 grep -qE ' (error|warning) .*(BUG|leak)' "$W/log"
 ok $(($? == 0)) "no complaint of the daemon about itself"
