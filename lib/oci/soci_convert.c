@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "oci/gojson.h"
 #include "oci/json.h"
 #include "oci/manifest.h"
 #include "oci/soci_write.h"
@@ -12,28 +13,6 @@
 #define ANNOTATION_IMAGE "com.amazon.soci.image-manifest-digest"
 
 /* --- JSON as Go's encoder writes it -------------------------------------------------- */
-
-static int emit_string(struct buf *out, const char *s, size_t len)
-{
-	int r = buf_add(out, "\"", 1);
-
-	for (size_t i = 0; r == 0 && i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c == '"' || c == '\\')
-			r = buf_addf(out, "\\%c", c);
-		else if (c == '\n' || c == '\r' || c == '\t')
-			r = buf_addf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
-			r = buf_addf(out, "\\u%04x", c);
-		else if (c == 0xe2 && len - i >= 3 && (unsigned char)s[i + 1] == 0x80 &&
-			 ((unsigned char)s[i + 2] & 0xfe) == 0xa8)
-			r = buf_addf(out, "\\u202%c", s[i += 2] & 1 ? '9' : '8');
-		else
-			r = buf_add(out, s + i, 1);
-	}
-	return r < 0 ? r : buf_add(out, "\"", 1);
-}
 
 static int key_compare(const void *a, const void *b)
 {
@@ -48,7 +27,7 @@ static int emit_key(struct buf *out, const char *key, const json_t *v, bool *fir
 
 	*first = false;
 	if (r == 0)
-		r = emit_string(out, key, strlen(key));
+		r = gojson_string(out, key, strlen(key));
 	if (r == 0)
 		r = buf_add(out, ":", 1);
 	return r < 0 ? r : emit(out, v);
@@ -96,7 +75,7 @@ static int emit(struct buf *out, const json_t *v)
 	case JSON_ARRAY:
 		return emit_array(out, v);
 	case JSON_STRING:
-		return emit_string(out, json_string_value(v), json_string_length(v));
+		return gojson_string(out, json_string_value(v), json_string_length(v));
 	case JSON_INTEGER:
 		return buf_addf(out, "%lld", (long long)json_integer_value(v));
 	case JSON_TRUE:
@@ -252,15 +231,15 @@ static int emit_end(struct buf *out, const struct soci_converted *c, const char 
 	int r = buf_add_str(out, "},\"platform\":{\"architecture\":");
 
 	if (r == 0)
-		r = emit_string(out, c->arch, strlen(c->arch));
+		r = gojson_string(out, c->arch, strlen(c->arch));
 	if (r == 0)
 		r = buf_add_str(out, ",\"os\":");
 	if (r == 0)
-		r = emit_string(out, c->os, strlen(c->os));
+		r = gojson_string(out, c->os, strlen(c->os));
 	if (r == 0 && c->variant[0]) {
 		r = buf_add_str(out, ",\"variant\":");
 		if (r == 0)
-			r = emit_string(out, c->variant, strlen(c->variant));
+			r = gojson_string(out, c->variant, strlen(c->variant));
 	}
 	return r < 0 ? r : buf_addf(out, "}%s}", more);
 }

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "oci/gojson.h"
 
 #define OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 #define EMPTY_CONFIG_DIGEST                                                              \
@@ -14,31 +17,13 @@ const char *soci_build_tool(enum soci_compat compat)
 	return compat == SOCI_COMPAT_0_1 ? "AWS SOCI CLI v0.1" : "AWS SOCI CLI v0.2";
 }
 
-/* Media types come from image manifests: a quote or a control character must not escape. */
-static int add_json_string(struct buf *out, const char *s)
-{
-	int r = buf_add(out, "\"", 1);
-
-	for (; r == 0 && *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			r = buf_addf(out, "\\%c", c);
-		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
-			r = buf_addf(out, "\\u%04x", c);
-		else
-			r = buf_add(out, s, 1);
-	}
-	return r < 0 ? r : buf_add(out, "\"", 1);
-}
-
 static int add_desc(struct buf *out, const char *media_type, const struct oci_desc *d)
 {
 	char text[DIGEST_TEXT_SIZE];
 	int r = buf_add_str(out, "{\"mediaType\":");
 
 	if (r == 0)
-		r = add_json_string(out, media_type);
+		r = gojson_string(out, media_type, strlen(media_type));
 	digest_format(&d->digest, text);
 	return r < 0 ? r :
 		       buf_addf(out, ",\"digest\":\"%s\",\"size\":%llu", text,
@@ -51,7 +36,7 @@ static int add_ztoc_annotations(struct buf *out, const struct soci_index_layer *
 	int r = buf_add_str(out, ",\"com.amazon.soci.image-layer-mediaType\":");
 
 	if (r == 0)
-		r = add_json_string(out, l->layer_media_type);
+		r = gojson_string(out, l->layer_media_type, strlen(l->layer_media_type));
 	if (r == 0 && compat != SOCI_COMPAT_0_1)
 		r = buf_addf(out, ",\"com.amazon.soci.span-size\":\"%llu\"",
 			     (unsigned long long)l->span_size);
