@@ -110,7 +110,9 @@ static int guardian_ask(struct guardian *g, uint32_t op, const char *name, uint3
 	r = guardian_wire_recv(g->sock, &m, &got);
 	if (r <= 0)
 		return r < 0 ? r : -EPIPE;
-	if (m.op != op || (m.status == 0 && ret_fd && got < 0))
+	/* The name, too: a reply that came after its time limit must not pass for this one. */
+	if (m.op != op || strcmp(m.name, name ? name : "") != 0 ||
+	    (m.status == 0 && ret_fd && got < 0))
 		return -EPROTO;
 	if (m.status < 0)
 		return m.status;

@@ -114,6 +114,48 @@ static void test_stranger(void)
 	       "a second daemon is refused while the first is there");
 }
 
+static unsigned open_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* A message with n descriptors; what does the receiver make of it, and what stays open? */
+static void test_descriptors(int n, int want)
+{
+	struct guardian_msg m = { .magic = GUARDIAN_MAGIC, .op = GUARDIAN_PUT, .name = "x" };
+	union {
+		char buf[CMSG_SPACE(8 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+			      .msg_controllen = CMSG_SPACE((unsigned)n * sizeof(int)) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int s[2], fd = -1;
+	unsigned before;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s) < 0)
+		bail("socketpair");
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN((unsigned)n * sizeof(int));
+	for (int i = 0; i < n; i++)
+		memcpy(CMSG_DATA(c) + (unsigned)i * sizeof(int), &s[0], sizeof(int));
+	before = open_fds();
+	ok(sendmsg(s[0], &msg, 0) == sizeof(m), "a message with %d descriptors", n);
+	is_int(guardian_wire_recv(s[1], &m, &fd), want, "is %s",
+	       want < 0 ? "refused" : "taken");
+	if (fd >= 0)
+		close(fd);
+	is_int(open_fds(), before, "none stays open");
+	close(s[0]);
+	close(s[1]);
+}
+
 int main(void)
 {
 	struct guardian *g = NULL;
@@ -134,6 +176,9 @@ int main(void)
 	if (!is_int(guardian_open(dir, program, 1000, &g, &err), 0, "started and connected"))
 		bail("%s", err.text);
 	pid = guardian_pid();
+	test_descriptors(1, 1);
+	test_descriptors(2, -EPROTO);
+	test_descriptors(5, -EPROTO);
 	test_process();
 	test_keep(g);
 	fd = open("/dev/null", O_RDONLY);
