@@ -278,3 +278,12 @@ int fan_ignore(struct fan *f, int dirfd, const char *name, struct err *err)
 			return err_sys(err, errno, "fanotify: ignore mark on %s", name);
 	return 0;
 }
+
+int fan_unignore(struct fan *f, int dirfd, const char *name, struct err *err)
+{
+	for (uint32_t i = 0; i < f->nshards; i++)
+		if (fanotify_mark(f->shards[i].group_fd, FAN_MARK_REMOVE | FAN_MARK_IGNORE,
+				  FAN_PRE_ACCESS, dirfd, name) < 0 && errno != ENOENT)
+			return err_sys(err, errno, "fanotify: removing the mark of %s", name);
+	return 0;
+}

@@ -86,6 +86,8 @@ uint32_t fan_shards_kept(struct fan *f);
 void fan_shard_close(struct fan_shard *s);
 /* No events any more of this file, whichever group. */
 int fan_ignore(struct fan *f, int dirfd, const char *name, struct err *err);
+/* Events again: it was complete once, for a group that was taken over, and is not now. */
+int fan_unignore(struct fan *f, int dirfd, const char *name, struct err *err);
 
 /* fanotify_seg.c */
 int fan_layer_open(struct transport *t, struct layer *l, struct err *err);

@@ -188,6 +188,10 @@ static int segments_recover(struct fan *f, struct layer *l, struct fan_layer *fl
 			if (r < 0)
 				return r;
 			l->segments[i].complete_told = true;
+		} else {
+			r = fan_unignore(f, fl->seg_dirfd, name, err);
+			if (r < 0)
+				return r;
 		}
 	}
 	l->present_bytes = present;
