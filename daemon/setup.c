@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* setup.c - what must hold before the daemon does anything; see daemon.h. Main thread. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -12,8 +13,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "daemon/daemon.h"
+#include "daemon/guardian/proto.h"
 #include "daemon/kernel/cachefiles.h"
 #include "daemon/kernel/fanotify.h"
 #include "daemon/kernel/selftest.h"
@@ -49,6 +52,26 @@ void setup_limits(void)
 	signal(SIGIO, SIG_IGN);
 }
 
+/* Empty, or with something of ours in it: else, made private, it would fail its users. */
+static bool folder_is_ours(const char *path)
+{
+	static const char *const marks[] = { "lock", "images", ADMIN_SOCKET, GUARDIAN_LOCK };
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(dup(fd));
+	bool empty = d != NULL;
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			empty = false;
+	if (d)
+		closedir(d);
+	for (size_t i = 0; !empty && fd >= 0 && i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (faccessat(fd, marks[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return empty;
+}
+
 static int folder(const char *path, struct err *err)
 {
 	struct stat st;
@@ -62,7 +85,13 @@ static int folder(const char *path, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED, EPERM, "%s belongs to user %u, not to root",
 			       path, st.st_uid);
 	/* What lies there decides what programs read. */
-	if ((st.st_mode & 07777) != 0700 && chmod(path, 0700) < 0)
+	if ((st.st_mode & 07777) == 0700)
+		return 0;
+	if (!folder_is_ours(path))
+		return err_set(err, ERR_UNSUPPORTED, EPERM,
+			       "%s is open to others and holds things that are not ours: give "
+			       "lazyerofs a folder of its own", path);
+	if (chmod(path, 0700) < 0)
 		return err_sys(err, errno, "cannot make %s private", path);
 	return 0;
 }
