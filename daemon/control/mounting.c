@@ -156,10 +156,18 @@ static bool is_beneath(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && (!path[n] || path[n] == '/');
 }
 
+/* One above it would hide it. */
+static bool overlaps(const char *path, const char *dir)
+{
+	return is_beneath(path, dir) || is_beneath(dir, path);
+}
+
 static void target_work(struct pool_job *job)
 {
 	struct mounting *m = container_of(job, struct mounting, job);
 	cleanup_free char *real = realpath(m->target, NULL);
+	cleanup_free char *dir = realpath(m->opts.config->dir, NULL);
+	cleanup_free char *run_dir = realpath(m->opts.config->run_dir, NULL);
 	struct stat st;
 
 	if (!real || stat(real, &st) < 0)
@@ -167,8 +175,9 @@ static void target_work(struct pool_job *job)
 	else if (!S_ISDIR(st.st_mode))
 		m->result = err_set(&m->err, ERR_UNSUPPORTED, ENOTDIR,
 				    "cannot mount on %s: not a directory", m->target);
-	else if (strcmp(real, "/") == 0 || is_beneath(real, m->opts.config->dir) ||
-		 is_beneath(real, m->opts.config->run_dir))
+	else if (!dir || !run_dir)
+		m->result = err_sys(&m->err, errno, "cache and run folder");
+	else if (strcmp(real, "/") == 0 || overlaps(real, dir) || overlaps(real, run_dir))
 		m->result = err_set(&m->err, ERR_UNSUPPORTED, EINVAL,
 				    "cannot mount on %s: it belongs to the system or to lazyerofs",
 				    real);

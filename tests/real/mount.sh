@@ -85,6 +85,7 @@ says 'not running' "no daemon: says how to start one" \
 says 'No such file' "folder missing" cli mount "$image" "$W/nowhere"
 says 'not a directory' "target is a file" cli mount "$image" "$W/conf"
 says 'belongs to' "target in the cache" cli mount "$image" "$W/cache/images"
+says 'belongs to' "target above the cache" cli mount "$image" "$W"
 says 'reference|REPO|form|name' "typo in the image" cli mount 'Exa mple//:x' "$W/mnt"
 says 'not mounted' "umount of what is not mounted" cli umount "$W/mnt"
 layout --no-index "$W/plain" "$W/t2" >/dev/null
