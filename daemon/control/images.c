@@ -35,6 +35,7 @@ struct image {
 	struct image_part *parts;	/* rec->nlayers */
 	struct layer **layers;		/* OPEN: of the parts, for the transport */
 	uint32_t waiting;		/* parts not there yet */
+	struct loop_task begun;
 	char bootstrap[STORE_PATH_SIZE];
 	struct pool_job job;
 	struct err err;
@@ -165,11 +166,13 @@ static void part_done(struct layers_get *get, struct layers_entry *entry, const 
 		parts_there(i);
 }
 
-static void no_parts(struct loop_task *t)
+/* All parts were asked for; some, or all, are there already. */
+static void begun(struct loop_task *t)
 {
-	struct images_get *g = container_of(t, struct images_get, task);
+	struct image *i = container_of(t, struct image, begun);
 
-	parts_there(g->image);
+	if (--i->waiting == 0)
+		parts_there(i);
 }
 
 static void image_begin(struct image *i)
@@ -177,15 +180,8 @@ static void image_begin(struct image *i)
 	struct images *im = i->images;
 
 	i->result = 0;
-	i->waiting = i->rec->nlayers;
-	if (i->waiting == 0) {
-		struct images_get *g = list_first(&i->waiters, struct images_get, link);
-
-		g->image = i;
-		g->task.run = no_parts;
-		loop_post(im->opts.loop, &g->task);
-		return;
-	}
+	/* One more than there are, so that no failure of a part ends the image in here. */
+	i->waiting = i->rec->nlayers + 1;
 	for (uint32_t k = 0; k < i->rec->nlayers; k++) {
 		struct image_part *p = &i->parts[k];
 
@@ -200,6 +196,8 @@ static void image_begin(struct image *i)
 			part_done(&p->get, NULL, &err);
 		}
 	}
+	i->begun.run = begun;
+	loop_post(im->opts.loop, &i->begun);
 }
 
 static struct image *image_find(struct images *im, const char *id)
