@@ -94,15 +94,15 @@ const struct config_key config_keys[] = {
 	{ "background_rate_kb", CONFIG_NUMBER, AT(background_rate_kb), "0", 0, UINT32_MAX, NULL,
 	  KEEP, "KiB per second for that; 0: no limit." },
 
-	{ "docker_config", CONFIG_TEXT, AT(docker_config), "", 0, 0, NULL, RELOAD,
+	{ "docker_config", CONFIG_TEXT, AT(docker_config), "", 0, 0, NULL, KEEP,
 	  "Folder of docker's config.json with the credentials; empty: $DOCKER_CONFIG, else\n"
 	  "~/.docker of the daemon." },
-	{ "hosts_dirs", CONFIG_TEXT, AT(hosts_dirs), "", 0, 0, NULL, RELOAD,
+	{ "hosts_dirs", CONFIG_TEXT, AT(hosts_dirs), "", 0, 0, NULL, KEEP,
 	  "Colon list of folders with hosts.toml (mirrors, certificates); empty:\n"
 	  "/etc/containerd/certs.d and /etc/docker/certs.d." },
-	{ "ca_file", CONFIG_TEXT, AT(ca_file), "", 0, 0, NULL, RELOAD,
+	{ "ca_file", CONFIG_TEXT, AT(ca_file), "", 0, 0, NULL, KEEP,
 	  "File of further certificate authorities." },
-	{ "plain_http", CONFIG_TEXT, AT(plain_http), "", 0, 0, NULL, RELOAD,
+	{ "plain_http", CONFIG_TEXT, AT(plain_http), "", 0, 0, NULL, KEEP,
 	  "Comma list of host[:port] that are spoken to without TLS." },
 	{ "unindexed", CONFIG_CHOICE, AT(unindexed), "build", 0, 0, unindexed_words, RELOAD,
 	  "Layers that the SOCI index leaves out (small ones): build: fetch them whole at mount\n"
