@@ -89,6 +89,24 @@ void pool_submit(struct pool *p, struct pool_job *job)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void pool_promote(struct pool *p, struct pool_job *job)
+{
+	struct pool_job *queued;
+
+	pthread_mutex_lock(&p->lock);
+	/* Not there: it runs, or has run, or was none. */
+	list_for_each(queued, &p->background, link) {
+		if (queued != job)
+			continue;
+		list_del(&job->link);
+		job->prio = POOL_FAULT;
+		list_add_tail(&p->faults, &job->link);
+		pthread_cond_signal(&p->work_or_stop);
+		break;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 void pool_free(struct pool *p)
 {
 	if (!p)

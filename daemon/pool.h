@@ -37,5 +37,7 @@ int pool_new(struct loop *l, unsigned nthreads, struct pool **ret, struct err *e
 void pool_free(struct pool *p);
 /* Any thread. work, done and prio are set; job belongs to the pool until done is called. */
 void pool_submit(struct pool *p, struct pool_job *job);
+/* Any thread, before done: a job that was submitted as background is a fault's now. */
+void pool_promote(struct pool *p, struct pool_job *job);
 
 #endif

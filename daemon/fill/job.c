@@ -394,6 +394,9 @@ void job_promote(struct fill_job *job)
 	job->background = false;
 	job->c->background_jobs--;
 	job->c->fault_jobs++;
+	/* Its step may be queued behind a sync that takes seconds. */
+	if (job->working)
+		pool_promote(job->c->opts.pool, &job->pool_job);
 	job_update_pause(job);
 }
 

@@ -127,6 +127,25 @@ static void test_faults_first(void)
 	ok(bg_sorted, "background work is taken in order");
 }
 
+static void test_promote(void)
+{
+	struct item stuck, it[3];
+
+	done_count = norder = gate_inside = 0;
+	gate_set(0);
+	submit(&stuck, 0, POOL_BACKGROUND, wait_at_gate);
+	gate_wait_inside(1);
+	for (int i = 0; i < 3; i++)
+		submit(&it[i], i, POOL_BACKGROUND, record);
+	pool_promote(p, &it[1].job);
+	pool_promote(p, &stuck.job);
+	ok(until(1) && it[1].done == 1, "a promoted job does not wait for background work");
+	is_int(norder, 1, "the others do");
+	pool_promote(p, &it[1].job);
+	gate_set(1);
+	ok(until(4) && it[1].done == 1, "promoting what runs, or is done, does nothing");
+}
+
 static void test_many(void)
 {
 	enum { N = 5000 };
@@ -167,6 +186,7 @@ int main(void)
 		bail("%s", e.text);
 	test_reserved_thread();
 	test_faults_first();
+	test_promote();
 	test_many();
 	test_free_runs_queue();
 	pool_free(NULL);
