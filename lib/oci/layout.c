@@ -316,6 +316,22 @@ static void list_tags(const json_t *entries, char *ret, size_t ret_size)
 	}
 }
 
+/* The only entry that is no artifact beside an image (a SOCI index), or NULL. */
+static const json_t *only_image(const json_t *entries)
+{
+	const json_t *e, *found = NULL;
+	size_t i;
+
+	json_array_foreach(entries, i, e) {
+		if (jdoc_str(e, "artifactType"))
+			continue;
+		if (found)
+			return NULL;
+		found = e;
+	}
+	return found;
+}
+
 int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
 		   struct err *err)
 {
@@ -336,8 +352,8 @@ int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
 		if (name && !strcmp(name, want))
 			found = e;
 	}
-	if (!found && !*tag && json_array_size(entries) == 1)
-		found = json_array_get(entries, 0);
+	if (!found && !*tag)
+		found = only_image(entries);
 	if (!found) {
 		list_tags(entries, tags, sizeof(tags));
 		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%.200s/index.json has no image \"%s\" "

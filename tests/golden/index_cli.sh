@@ -61,6 +61,8 @@ ok $? "--force builds them anew"
 ok $? "index list: both, the newest first"
 [ "$(json list.json 'd[0]["ztocs"], d[0]["version"]')" = "(5, 'v1')" ]
 ok $? "index list: version and zTOCs"
+"$cli" index list oci:l >/dev/null
+ok $? "the only image of a layout needs no tag, though indexes stand beside it"
 "$cli" index info oci:l:t >info
 grep -q "^version     v1$" info && [ "$(grep -c "^zTOC .*262144$" info)" = 5 ]
 ok $? "index info"
@@ -140,6 +142,20 @@ ok $? "convert: the tag names the image index"
 ok $? "a path that no layer has is told"
 [ ! -s c2/index.json ] || ! grep -q ref.name c2/index.json
 ok $? "a layer that cannot be copied: no tag is set"
+
+# --- completion ----------------------------------------------------------------------------
+complete_words() { # WORD...: what bash would offer for the last
+	(
+		# shellcheck disable=SC1091
+		. "$top/cli/completion/lazyerofs.bash"
+		COMP_WORDS=("$cli" "$@") COMP_CWORD=$#
+		_lazyerofs
+		echo "${COMPREPLY[*]}"
+	)
+}
+[ "$(complete_words index "")" = "list ls info rm" ] && [ "$(complete_words create --sp)" = "--span-size" ] &&
+	[ "$(complete_words conv)" = convert ]
+ok $? "bash completion: commands, subcommands, options"
 
 # --- push between layouts -----------------------------------------------------------------
 layout main l
