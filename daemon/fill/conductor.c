@@ -115,11 +115,12 @@ static void deadline_fired(struct loop_timer *t)
 
 		if (req->deadline_ms > now)
 			break;
-		if (log_limit_ok(&c->log))
-			log_error("layer %.12s: a read of %llu bytes at %llu got no data within "
-				  "%u ms: I/O error for the reader",
-				  req->layer->blob_id, (unsigned long long)req->len,
-				  (unsigned long long)req->off, c->opts.deadline_ms);
+		if (log_limit_ok(&c->expired_log))
+			log_error("layer %.12s from %s: a read of %llu bytes at %llu got no data "
+				  "within %u ms: I/O error for the reader", req->layer->blob_id,
+				  req->layer->source ? req->layer->source->label : "nowhere",
+				  (unsigned long long)req->len, (unsigned long long)req->off,
+				  c->opts.deadline_ms);
 		c->stats.expired++;
 		request_answer(c, req, -EIO);
 	}

@@ -47,7 +47,8 @@ struct conductor {
 	struct loop_timer sync_timer;
 	struct background background;
 	struct conductor_stats stats;
-	struct log_limit log;
+	struct log_limit log;		/* of jobs */
+	struct log_limit expired_log;	/* of requests: many for each job that explains them */
 	bool stopping;
 };
 

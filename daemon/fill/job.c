@@ -208,6 +208,7 @@ static void job_watchdog(struct loop_timer *t)
 {
 	struct fill_job *job = container_of(t, struct fill_job, watchdog);
 	uint64_t due = job->progress_ms + job->c->opts.deadline_ms, now = io_now_ms();
+	struct err why;
 
 	if (job->paused)
 		due = now + job->c->opts.deadline_ms;	/* its silence is our wish */
@@ -216,8 +217,10 @@ static void job_watchdog(struct loop_timer *t)
 		return;
 	}
 	job_stop_reading(job);
-	err_set(&job->source_err, ERR_NETWORK, ETIMEDOUT, "no data for %u ms",
-		job->c->opts.deadline_ms);
+	why = job->source_err;	/* what it had been trying to get over */
+	err_set(&job->source_err, ERR_NETWORK, ETIMEDOUT, "no data for %u ms%s%s",
+		job->c->opts.deadline_ms, why.kind == ERR_NETWORK ? "; last: " : "",
+		why.kind == ERR_NETWORK ? why.text : "");
 	job_kick(job);
 }
 

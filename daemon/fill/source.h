@@ -30,7 +30,10 @@ struct source_ops {
 	/* Start reading layer bytes [off, off+len). 0 = on_done will come (or came). */
 	int (*read)(struct source *s, uint64_t off, uint64_t len, uint32_t deadline_ms,
 		    struct source_read *r, struct err *err);
-	/* on_done comes at once with ECANCELED. */
+	/*
+	 * on_done comes at once with ECANCELED; of kind NETWORK where it had trouble that it
+	 * was trying to get over, which the text then tells.
+	 */
 	void (*cancel)(struct source *s, struct source_read *r);
 	void (*pause)(struct source *s, struct source_read *r, int pause);
 	void (*free)(struct source *s);

@@ -561,7 +561,15 @@ static void on_done(void *arg, enum http_end end, const struct err *err)
 
 static void call_cancel(struct oci_req *req, const struct err *err)
 {
-	call_finish((struct call *)req, err);
+	struct call *call = (struct call *)req;
+	struct err last = call->err;
+
+	/* Whoever gives up waiting may want to know what for. */
+	if (err->num == ECANCELED && last.num && last.kind == ERR_NETWORK) {
+		last.num = ECANCELED;
+		err = &last;
+	}
+	call_finish(call, err);
 }
 
 static void call_pause(struct oci_req *req, bool pause)

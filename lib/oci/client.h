@@ -96,7 +96,7 @@ struct oci_read {
 int oci_blob_read(struct oci_repo *repo, const struct oci_desc *desc, uint64_t off,
 		  uint64_t len, const struct oci_read *read, struct oci_req **ret,
 		  struct err *err);
-/* on_done follows with ECANCELED, at once. */
+/* on_done follows with ECANCELED, at once; of kind NETWORK where the text tells of a failed try. */
 void oci_req_cancel(struct oci_req *req);
 /* Stop / go on taking bytes from the network. */
 void oci_req_pause(struct oci_req *req, bool pause);
