@@ -536,7 +536,8 @@ static void conclude(struct http_req *req, CURLcode code)
 		     "the response header is malformed or too large");
 	} else if (req->cb_result < 0) {
 		req->end = HTTP_END_REFUSED;
-		fail(req, &req->err, ERR_SYSTEM, -req->cb_result, "stopped by the receiver");
+		/* The receiver's own trouble: a full disk, say. */
+		fail(req, &req->err, ERR_SYSTEM, -req->cb_result, strerror(-req->cb_result));
 	} else {
 		req->end = classify(req, code);
 		if (req->end == HTTP_END_OK && !req->head_done)

@@ -165,7 +165,7 @@ static void got_piece(struct layout_read *lr, size_t len)
 	lr->refs++;
 	r = lr->read.on_data(lr->read.arg, lr->job->data, len);
 	if (r < 0 && !lr->is_finished)
-		read_fail(lr, ERR_SYSTEM, -r, "stopped by the receiver");
+		read_fail(lr, ERR_SYSTEM, -r, strerror(-r));
 	else
 		next_piece(lr);
 	read_unref(lr);
