@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "daemon/guardian/proto.h"
 #include "daemon/daemon.h"
 #include "daemon/guardian/proto.h"
 #include "daemon/kernel/cachefiles.h"
@@ -127,7 +128,8 @@ static int lock_take(const char *dir, int *ret_fd, struct err *err)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/lock", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* For reading: what a read-only cache holds can be served. */
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, errno, "%s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -189,6 +191,16 @@ static int fanotify_prove(const char *dir, struct err *err)
 	return r;
 }
 
+/* Mounts wait for us, and a daemon before us has tested this very kernel. */
+static bool fanotify_was_kept(struct daemon *d)
+{
+	int fd = d->guardian ? guardian_get(d->guardian, GUARDIAN_GROUP ".0", NULL) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || notify_fds_has(d->fds, GUARDIAN_GROUP ".0");
+}
+
 static int fanotify_try(struct daemon *d, struct err *err)
 {
 	const struct fanotify_opts opts = {
@@ -197,6 +209,13 @@ static int fanotify_try(struct daemon *d, struct err *err)
 	};
 	int r = fanotify_prove(d->config.dir, err);
 
+	/* A full disk must not take away what is mounted. */
+	if ((r == -ENOSPC || r == -EDQUOT || r == -EROFS) && fanotify_was_kept(d)) {
+		log_warning("%s; going on without it, as the daemon before has passed it",
+			    err->text);
+		*err = (struct err)ERR_INIT;
+		r = 0;
+	}
 	if (r == 0)
 		r = fanotify_transport_new(&opts, &d->transport, err);
 	return r < 0 ? err_prefix(err, "fanotify") : 0;

@@ -137,12 +137,14 @@ int fanotify_selftest(const char *dir, struct selftest_report *ret, struct err *
 		detail_set(shared, "timed out: the kernel or the test hangs");
 	detail_set(shared, "not reached");
 	*ret = *shared;
-	ret->usable = true;
+	ret->usable = ret->disk_errno == 0;
 	for (int i = 0; i < SELFTEST_CHECKS; i++) {
 		ret->check[i].detail[sizeof(ret->check[i].detail) - 1] = 0;
 		ret->usable = ret->usable && ret->check[i].passed;
 	}
 	munmap(shared, sizeof(*shared));
 	dir_remove(tmp);
+	if (pid > 0 && ret->disk_errno)
+		return err_sys(err, ret->disk_errno, "self-test: cannot write in %s", dir);
 	return pid < 0 ? err_set(err, ERR_SYSTEM, EAGAIN, "self-test: cannot fork") : 0;
 }

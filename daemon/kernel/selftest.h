@@ -32,6 +32,7 @@ struct selftest_report {
 		char detail[200];	/* what was seen, or why it failed */
 	} check[SELFTEST_CHECKS];
 	bool usable;			/* all passed */
+	int disk_errno;			/* > 0: a file could not be written; no verdict */
 };
 
 /* One short line that says what the check proves. */
@@ -41,7 +42,8 @@ const char *selftest_check_hint(enum selftest_check check);
 
 /*
  * Test on the file system of dir (the cache directory; a temporary directory is made in
- * it). 0 with *ret filled whether or not the checks passed; -errno when it could not run.
+ * it). 0 with *ret filled whether or not the checks passed; -errno when it could not run:
+ * ENOSPC, EDQUOT and EROFS say that of the disk.
  */
 int fanotify_selftest(const char *dir, struct selftest_report *ret, struct err *err);
 

@@ -81,6 +81,14 @@ pass(struct run *t, enum selftest_check c, const char *fmt, ...)
 	return t->report->check[c].passed = true;
 }
 
+/* Not the kernel's fault: it says nothing about the path. Takes and gives a -errno. */
+static int disk_result(struct run *t, int r)
+{
+	if (r == -ENOSPC || r == -EDQUOT || r == -EROFS)
+		t->report->disk_errno = -r;
+	return r;
+}
+
 static void *read_main(void *arg)
 {
 	struct read_op *op = arg;
@@ -219,7 +227,7 @@ static int segment_grow(struct run *t, uint64_t len)
 
 	if (r == 0)
 		t->len = len;
-	return r;
+	return disk_result(t, r);
 }
 
 static bool check_own_write(struct run *t)
@@ -335,16 +343,17 @@ static bool prepare(struct run *t, const char *dir)
 	snprintf(t->file, sizeof(t->file), "%s/mnt/f", dir);
 
 	if (mkdir(data, 0700) < 0 || mkdir(t->mnt, 0700) < 0)
-		return fail(t, SELFTEST_GROUP, "mkdir: %s", strerror(errno));
+		return fail(t, SELFTEST_GROUP, "mkdir: %s", strerror(-disk_result(t, -errno)));
 	r = tiny_erofs_build(&f, 1, &boot);
 	if (r == 0)
 		r = io_write_file_atomic(AT_FDCWD, t->boot, boot.data, boot.len, 0600);
 	if (r < 0)
-		return fail(t, SELFTEST_GROUP, "bootstrap: %s", strerror(-r));
+		return fail(t, SELFTEST_GROUP, "bootstrap: %s", strerror(-disk_result(t, r)));
 	t->write_fd = open(t->segment, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (t->write_fd < 0 || fstat(t->write_fd, &t->segment_stat) < 0)
-		return fail(t, SELFTEST_GROUP, "segment file: %s", strerror(errno));
-	if (fan_bind_ensure(data, t->bind, &err) < 0)
+		return fail(t, SELFTEST_GROUP, "segment file: %s",
+			    strerror(-disk_result(t, -errno)));
+	if (disk_result(t, fan_bind_ensure(data, t->bind, &err)) < 0)
 		return fail(t, SELFTEST_GROUP, "%s", err.text);
 	return true;
 }
