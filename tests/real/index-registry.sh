@@ -130,15 +130,25 @@ PY
 "$cli" push oci:big:t "$open/big:1" >/dev/null 2>err || fail "push of the large image"
 cp -r big before
 interrupted=0
+# listens PID: lazyerofs catches SIGINT by now, or has ended. Starting takes it long on a loaded machine.
+listens() {
+	local key value name=
+	while read -r key value; do
+		case $key in
+		Name:) name=$value ;;
+		State:) [ "${value%% *}" != Z ] || return 0 ;;
+		SigCgt:) [ "$name" = lazyerofs ] && [ $((0x$value & 2)) != 0 ]; return ;;
+		esac
+	done 2>/dev/null <"/proc/$1/status"
+	[ ! -e "/proc/$1" ]
+}
 # interrupt DELAY COMMAND...: 0 if it was interrupted, 1 if it had ended
 interrupt() {
 	local delay=$1 rc=0
 	shift
 	env --default-signal=INT "$cli" "$@" >out 2>err &
 	local pid=$!
-	while [ "$(cat /proc/$pid/comm 2>/dev/null)" = env ] || [ "$(cat /proc/$pid/comm 2>/dev/null)" = bash ]; do
-		:
-	done
+	until listens $pid; do sleep 0.005; done
 	sleep "$delay"
 	kill -INT "$pid" 2>/dev/null || true
 	wait "$pid" || rc=$?
