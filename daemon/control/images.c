@@ -28,6 +28,7 @@ struct image {
 	struct images *images;
 	enum image_state state;
 	unsigned users, nmounts;
+	bool wanted;			/* in use: its layers are filled in the background */
 	struct list waiters;		/* struct images_get */
 	char id[DIGEST_HEX_LEN + 1];
 	struct image_record *rec;
@@ -58,8 +59,18 @@ static void image_free(struct image *i)
 	free(i);
 }
 
+static void image_want(struct image *i, bool wanted)
+{
+	if (i->wanted == wanted)
+		return;
+	i->wanted = wanted;
+	for (uint32_t k = 0; k < i->rec->nlayers; k++)
+		layers_want(i->images->opts.layers, i->parts[k].entry, wanted);
+}
+
 static void parts_put(struct image *i)
 {
+	image_want(i, false);
 	for (uint32_t k = 0; k < i->rec->nlayers; k++)
 		if (i->parts[k].entry)
 			layers_put(i->images->opts.layers, TAKE_PTR(i->parts[k].entry));
@@ -123,6 +134,7 @@ static void prepare_done(struct pool_job *job)
 		return;
 	}
 	i->state = IMAGE_OPEN;
+	image_want(i, true);
 	while (!list_is_empty(&i->waiters)) {
 		g = list_first(&i->waiters, struct images_get, link);
 		list_del(&g->link);
@@ -306,15 +318,20 @@ static void image_close(struct image *i)
 /* Close those that nobody needs; *ret_again: some are held where we cannot see them. */
 static void sweep(struct images *im, bool *ret_again)
 {
+	bool stay = im->opts.transport->ops->mounted_by_others && !im->closing;
 	struct image *i, *tmp;
 
 	*ret_again = false;
 	list_for_each_safe(i, tmp, &im->list, link) {
-		if (i->state != IMAGE_OPEN || i->users || i->nmounts)
+		bool held = false;
+
+		if (i->state != IMAGE_OPEN)
 			continue;
-		if (!im->closing && store_image_is_held(im->opts.store, i->id, im->opts.domain))
-			*ret_again = true;
-		else
+		if (!i->users && !i->nmounts && !im->closing)
+			held = store_image_is_held(im->opts.store, i->id, im->opts.domain);
+		*ret_again |= held;
+		image_want(i, i->users || i->nmounts || held);
+		if (!i->wanted && !stay)
 			image_close(i);
 	}
 }

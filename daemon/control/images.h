@@ -4,7 +4,8 @@
  *
  * An image is open while somebody uses it (images_get .. images_put) or the kernel holds
  * its file system, be it under an overlay or in another mount namespace. After the last of
- * both it is closed; what is cached stays. Whoever makes images mountable asks here: the
+ * both it is closed; what is cached stays. On a kernel path where anybody can mount a
+ * prepared image by its name, it stays open, and only its background fill ends. Whoever makes images mountable asks here: the
  * admin socket now, a snapshotter as well.
  *
  *	          get                    layers open, transport ready        idle

@@ -19,6 +19,7 @@ struct layers_entry {
 	struct layers *layers;
 	enum entry_state state;
 	unsigned refs;			/* gets served and not yet put */
+	unsigned wanted;		/* images in use that hold it */
 	struct list waiters;		/* struct layers_get */
 	char blob_id[DIGEST_HEX_LEN + 1];
 	struct layer *layer;		/* OPEN, CLOSING */
@@ -114,7 +115,7 @@ static void transport_done(struct pool_job *job)
 		e->layer = NULL;
 	} else {
 		conductor_layer_add(o->conductor, e->layer);
-		conductor_background_set(o->conductor, e->layer, o->background);
+		conductor_background_set(o->conductor, e->layer, o->background && e->wanted);
 	}
 	open_finished(e);
 }
@@ -261,6 +262,13 @@ bool layers_is_empty(const struct layers *ls)
 	return list_is_empty(&ls->entries);
 }
 
+void layers_want(struct layers *ls, struct layers_entry *e, bool wanted)
+{
+	e->wanted += wanted ? 1 : -1u;
+	conductor_background_set(ls->opts.conductor, e->layer,
+				 ls->opts.background && e->wanted);
+}
+
 void layers_background_set(struct layers *ls, bool on)
 {
 	struct layers_entry *e;
@@ -268,7 +276,8 @@ void layers_background_set(struct layers *ls, bool on)
 	ls->opts.background = on;
 	list_for_each(e, &ls->entries, link)
 		if (e->state == ENTRY_OPEN)
-			conductor_background_set(ls->opts.conductor, e->layer, on);
+			conductor_background_set(ls->opts.conductor, e->layer,
+						 on && e->wanted);
 }
 
 void layers_each(struct layers *ls, void (*fn)(void *arg, const struct layer *l), void *arg)

@@ -52,7 +52,9 @@ bool layers_is_empty(const struct layers *ls);
 int layers_get(struct layers *ls, struct layers_get *g);
 void layers_put(struct layers *ls, struct layers_entry *e);
 struct layer *layers_entry_layer(const struct layers_entry *e);
-/* Background fill of all open layers and those to come. */
+/* The entry is of an image that is in use (or no longer is): it may be filled meanwhile. */
+void layers_want(struct layers *ls, struct layers_entry *e, bool wanted);
+/* Background fill of all wanted layers and those to come. */
 void layers_background_set(struct layers *ls, bool on);
 void layers_each(struct layers *ls, void (*fn)(void *arg, const struct layer *l), void *arg);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * restore.c - after a restart: whatever the kernel still holds is opened again, before the
- * transport answers its first request. Main thread, the loop is turned from here.
+ * restore.c - after a restart: whatever the kernel still holds, or may be asked to mount, is
+ * opened again before the transport answers its first request. Main thread, the loop is
+ * turned from here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static void one_done(struct images_get *get, struct image *image, const struct e
 		images_put(all->images, image);
 		all->done++;
 	} else {
-		log_error("image %.12s is mounted, but cannot be served: %s", one->id, err->text);
+		log_error("image %.12s cannot be served again: %s", one->id, err->text);
 		all->failed++;
 	}
 	free(one);
@@ -76,7 +77,8 @@ void restore_images(struct daemon *d)
 	}
 	all->images = d->images;
 	for (size_t i = 0; i < n; i++)
-		if (store_image_is_held(d->store, ids[i], d->config.domain))
+		if (d->transport->ops->mounted_by_others ||
+		    store_image_is_held(d->store, ids[i], d->config.domain))
 			one_start(d, all, ids[i]);
 	while (all->waiting && io_now_ms() < end && loop_turn(d->loop, 100, NULL) == 0)
 		;

@@ -434,6 +434,7 @@ static void transport_free(struct transport *base)
 
 static const struct transport_ops cachefiles_ops = {
 	.name = "cachefiles",
+	.mounted_by_others = true,
 	.start = transport_start,
 	.stop = transport_stop,
 	.free = transport_free,

@@ -46,6 +46,9 @@ struct image_spec {
 
 struct transport_ops {
 	const char *name;		/* "fanotify", "cachefiles", "fake" */
+	/* A prepared image is mounted without asking us (mount -o fsid=): it stays prepared
+	 * for as long as the daemon runs, and again after a restart. */
+	bool mounted_by_others;
 
 	/* loop; serve kernel requests from now on. */
 	int (*start)(struct transport *t, struct conductor *c, struct err *err);
