@@ -53,7 +53,10 @@ void setup_limits(void)
 	signal(SIGIO, SIG_IGN);
 }
 
-/* Empty, or with something of ours in it: else, made private, it would fail its users. */
+/*
+ * Empty, or with something of ours in it: else, made private, it would fail its users. A new
+ * ext4 of its own for the cache holds lost+found.
+ */
 static bool folder_is_ours(const char *path)
 {
 	static const char *const marks[] = { "lock", "images", ADMIN_SOCKET, GUARDIAN_LOCK };
@@ -63,7 +66,8 @@ static bool folder_is_ours(const char *path)
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    strcmp(e->d_name, "lost+found") != 0)
 			empty = false;
 	if (d)
 		closedir(d);
