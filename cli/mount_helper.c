@@ -26,9 +26,12 @@ struct word {
 	unsigned long flag;
 };
 
-/* What changes the mount point, and what mount(8) and systemd keep for themselves. */
+/*
+ * What changes the mount point, and what mount(8) and systemd keep for themselves. mount(8)
+ * says rw wherever nobody asked for ro, so rw is no wish of anybody's.
+ */
 static const struct word words[] = {
-	{ "ro", 0 }, { "defaults", 0 }, { "auto", 0 }, { "noauto", 0 }, { "nofail", 0 },
+	{ "ro", 0 }, { "rw", 0 }, { "defaults", 0 }, { "auto", 0 }, { "noauto", 0 }, { "nofail", 0 },
 	{ "_netdev", 0 }, { "nouser", 0 }, { "async", 0 }, { "norelatime", 0 },
 	{ "suid", 0 }, { "dev", 0 }, { "exec", 0 }, { "relatime", 0 }, { "atime", 0 },
 	{ "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC },
@@ -55,8 +58,6 @@ static int take_word(struct helper *h, char *word)
 
 	if (strncmp(word, "x-", 2) == 0 || strncmp(word, "comment", 7) == 0 || !*word)
 		return 0;
-	if (strcmp(word, "rw") == 0)
-		return complain(EX_FAIL, "images are read-only: no rw; put an overlay on top", NULL);
 	if (strcmp(word, "build-index") == 0) {
 		h->req.build_index = true;
 		return 0;

@@ -109,8 +109,13 @@ ok $? "mount.lazyerofs"
 grep -q " $W/mnt ro,nosuid" /proc/self/mountinfo
 ok $? "with its options"
 umount "$W/mnt"
-"$BUILDDIR/mount.lazyerofs" "oci:$W/lay" "$W/mnt" -o "rw,run-dir=$R" 2>/dev/null
-is $? 32 "mount.lazyerofs refuses rw"
+"$BUILDDIR/mount.lazyerofs" "oci:$W/lay" "$W/mnt" -o "rw,run-dir=$R"
+ok $? "mount.lazyerofs as mount(8) calls it where nobody says ro"
+grep -q " $W/mnt ro" /proc/self/mountinfo
+ok $? "mounts read-only all the same"
+umount "$W/mnt"
+"$BUILDDIR/mount.lazyerofs" "oci:$W/lay" "$W/mnt" -o "rw,bogus,run-dir=$R" 2>/dev/null
+is $? 1 "mount.lazyerofs refuses an option it does not know"
 
 stop_daemon TERM
 is "$daemon_rc" 0 "SIGTERM: an orderly end"
