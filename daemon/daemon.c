@@ -100,6 +100,15 @@ static int images_start(struct daemon *d, struct err *err)
 	return r;
 }
 
+/* Twice in each period; a loop that hangs says nothing, and is killed and restarted. */
+static void alive_fired(struct loop_timer *t)
+{
+	struct daemon *d = container_of(t, struct daemon, alive);
+
+	notify_watchdog();
+	loop_timer_set(d->loop, t, io_now_ms() + notify_watchdog_ms() / 2);
+}
+
 int daemon_start(struct daemon *d, struct err *err)
 {
 	int r;
@@ -130,6 +139,9 @@ int daemon_start(struct daemon *d, struct err *err)
 	if (r < 0)
 		return r;
 	d->serving = true;
+	d->alive.fired = alive_fired;
+	if (notify_watchdog_ms())
+		alive_fired(&d->alive);
 	return admin_new(d->loop, d->config.run_dir, daemon_commands, d, &d->admin, err);
 }
 
@@ -176,6 +188,7 @@ void daemon_stop(struct daemon *d)
 		log_warning("stopping took too long: leaving without the rest");
 		_exit(0);
 	}
+	loop_timer_del(&d->alive);
 	admin_free(d->admin);
 	mounts_free(d->mounts);
 	images_free(d->images);

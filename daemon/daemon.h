@@ -39,6 +39,7 @@ struct daemon {
 	struct images *images;
 	struct mounts *mounts;
 	struct admin *admin;
+	struct loop_timer alive;	/* tells systemd's watchdog that the loop turns */
 	bool serving;			/* transport->start() was called */
 };
 

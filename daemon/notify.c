@@ -21,6 +21,20 @@
 
 static struct sockaddr_un notify_addr;
 static socklen_t notify_addr_len;	/* 0: no systemd; written once, by notify_init() */
+static uint32_t watchdog_ms;		/* likewise */
+
+/* WATCHDOG_USEC counts for the process that WATCHDOG_PID names; sd_watchdog_enabled(3). */
+static uint32_t watchdog_take(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long ms = 0;
+
+	if (usec && (!pid || strtoull(pid, NULL, 10) == (unsigned long long)getpid()))
+		ms = strtoull(usec, NULL, 10) / 1000;
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
 
 void notify_init(void)
 {
@@ -37,6 +51,7 @@ void notify_init(void)
 		notify_addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	}
 	unsetenv("NOTIFY_SOCKET");
+	watchdog_ms = watchdog_take();
 }
 
 bool notify_is_active(void)
@@ -100,6 +115,11 @@ int notify_reloading(void)
 int notify_watchdog(void)
 {
 	return notify_tell("WATCHDOG=1");
+}
+
+uint32_t notify_watchdog_ms(void)
+{
+	return notify_addr_len ? watchdog_ms : 0;
 }
 
 int notify_status(const char *fmt, ...)

@@ -12,6 +12,7 @@
 #define LZ_DAEMON_NOTIFY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -23,7 +24,10 @@ bool notify_is_active(void);
 int notify_ready(void);
 int notify_stopping(void);
 int notify_reloading(void);
+/* The daemon's loop turns. */
 int notify_watchdog(void);
+/* How often that must be said (WatchdogSec= of the unit), in milliseconds; 0: never. */
+uint32_t notify_watchdog_ms(void);
 int notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

@@ -40,8 +40,10 @@ static void test_silent(void)
 	is_int(notify_ready(), 0, "ready: no failure");
 	is_int(notify_fd_store("x", 0), -ENOTCONN, "no store: said so");
 	setenv("NOTIFY_SOCKET", "relative", 1);
+	setenv("WATCHDOG_USEC", "60000000", 1);
 	notify_init();
 	ok(!notify_is_active(), "a strange address is ignored");
+	is_int(notify_watchdog_ms(), 0, "and then there is no watchdog to feed");
 }
 
 static void test_messages(void)
@@ -60,7 +62,10 @@ static void test_messages(void)
 	if (bind(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 || pipe(p) < 0)
 		bail("socket");
 	setenv("NOTIFY_SOCKET", path, 1);
+	setenv("WATCHDOG_USEC", "60000000", 1);
+	unsetenv("WATCHDOG_PID");
 	notify_init();
+	is_int(notify_watchdog_ms(), 60000, "the watchdog wants a word each minute");
 	ok(notify_is_active() && !getenv("NOTIFY_SOCKET"), "address taken, children do not see it");
 	notify_ready();
 	is_str(message(&fd), "READY=1", "ready");
