@@ -53,6 +53,22 @@ static int connect_daemon(int *ret_fd, struct err *err)
 	return err_sys(err, errno, "%s", addr.sun_path);
 }
 
+/* Not write(): a daemon that goes away just then would end us with SIGPIPE. */
+static int send_full(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int send_request(int fd, json_t *request, struct err *err)
 {
 	cleanup_free char *text = json_dumps(request, JSON_COMPACT);
@@ -60,9 +76,9 @@ static int send_request(int fd, json_t *request, struct err *err)
 
 	if (!text)
 		return err_set(err, ERR_UNSUPPORTED, EILSEQ, "arguments must be UTF-8");
-	r = io_write_full(fd, text, strlen(text));
+	r = send_full(fd, text, strlen(text));
 	if (r == 0)
-		r = io_write_full(fd, "\n", 1);
+		r = send_full(fd, "\n", 1);
 	return r < 0 ? err_sys(err, -r, "cannot ask the daemon") : 0;
 }
 
