@@ -285,10 +285,17 @@ int layout_index(struct oci_repo *repo, json_t **ret, struct err *err)
 	cleanup_buf struct buf b = BUF_INIT(JDOC_MAX_BYTES);
 	cleanup_close int fd = beneath_open(repo->dir_fd, "index.json", O_RDONLY | O_NONBLOCK, 0);
 	char name[300], proc[64];
+	struct stat sb;
 	int r = fd;
 
 	repo_name(repo, name, sizeof(name));
-	if (fd >= 0) {
+	/* It is opened once more below, which waits for ever if it is a FIFO. */
+	if (fd >= 0 && fstat(fd, &sb) < 0)
+		r = -errno;
+	else if (fd >= 0 && !S_ISREG(sb.st_mode))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "%s/index.json: not a regular file",
+			       name + 4);
+	if (r >= 0) {
 		snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 		r = io_read_file(AT_FDCWD, proc, &b);
 	}

@@ -177,6 +177,9 @@ ok $? "an image that was converted stays the same when converted again"
 ok $? "and names its index"
 "$cli" index rm oci:v2:t 2>err; grep -q "part of the image" err
 ok $? "which cannot be removed alone"
+mkdir fifo && mkfifo fifo/index.json
+timeout 10 "$cli" index list oci:fifo 2>err; [ $? = 1 ] && grep -q "index.json: not a regular" err
+ok $? "a layout whose index.json is a FIFO is refused, not waited for"
 [ -z "$(find . -name '.?*' -type f)" ]
 ok $? "no temporary file is left"
 echo "1..$n"
