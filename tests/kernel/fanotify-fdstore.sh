@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 random_file big 64000000
 : >"$W/out"
-"$bin/fdstore" "$R" "$bin/toyd" "$W/cache" "$R" "$W/src" "$W/mnt" delay=5 step=4096 \
+"$bin/fdstore" "$R" "$bin/toyd" "$W/cache" "$R" "$W/src" "$W/mnt" delay=50 step=4096 \
 	>"$W/out" 2>>"$W/log" &
 store=$!
 ready() { # COUNT: so many daemons have become ready
