@@ -17,7 +17,7 @@ while kill -0 $load 2>/dev/null && [ $kills -lt 25 ]; do
 	kills=$((kills + 1))
 	start_daemon $opts || break
 done
-[ $kills -ge 5 ]
+[ $kills -ge 10 ]
 ok $? "$kills kills while 16 threads read"
 wait $load
 is $? 0 "no reader saw an error"
