@@ -280,15 +280,6 @@ void layers_background_set(struct layers *ls, bool on)
 						 on && e->wanted);
 }
 
-void layers_each(struct layers *ls, void (*fn)(void *arg, const struct layer *l), void *arg)
-{
-	struct layers_entry *e;
-
-	list_for_each(e, &ls->entries, link)
-		if (e->state == ENTRY_OPEN)
-			fn(arg, e->layer);
-}
-
 int layers_new(const struct layers_opts *opts, struct layers **ret, struct err *err)
 {
 	struct layers *ls = calloc(1, sizeof(*ls));

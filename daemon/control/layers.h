@@ -56,6 +56,5 @@ struct layer *layers_entry_layer(const struct layers_entry *e);
 void layers_want(struct layers *ls, struct layers_entry *e, bool wanted);
 /* Background fill of all wanted layers and those to come. */
 void layers_background_set(struct layers *ls, bool on);
-void layers_each(struct layers *ls, void (*fn)(void *arg, const struct layer *l), void *arg);
 
 #endif
