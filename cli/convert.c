@@ -2,9 +2,9 @@
 /*
  * convert.c - `lazyerofs convert`: an image that names its SOCI index (v2).
  *
- * Per image: index, then the image's blobs, then its new manifest; at the end, under the
- * tag of the destination, an index of images. Platforms that are not converted come along
- * as they are.
+ * Per image: zTOCs and layers in one pass, the index, config, then its new manifest; at the
+ * end, under the tag of the destination, an index of images. Platforms that are not
+ * converted come along as they are.
  */
 #include "cli/registry.h"
 
@@ -18,10 +18,12 @@
 #include "oci/manifest.h"
 #include "oci/push.h"
 #include "oci/soci_convert.h"
+#include "oci/transfer.h"
 
 #define MANIFEST_MAX_BYTES (4u << 20)
 
 DEFINE_CLEANUP(struct index_result *, index_result_free, result_freep)
+DEFINE_CLEANUP(struct copy *, copy_free, copy_freep)
 
 struct conversion {
 	struct indexing w;
@@ -30,7 +32,6 @@ struct conversion {
 	struct cli_images images;
 	struct soci_converted *done;	/* one per image */
 	struct digest *replaced;
-	struct copy_stats stats;
 };
 
 static int put_by_digest(struct conversion *v, const struct buf *manifest,
@@ -60,6 +61,14 @@ static int put_image(struct conversion *v, const struct oci_image *img,
 	return r < 0 ? r : put_by_digest(v, &new, ret, err);
 }
 
+static int put_config(struct conversion *v, const struct oci_image *img, struct err *err)
+{
+	const struct oci_transfer t = { .from = &v->src, .to = &v->dst, .desc = &img->config };
+	int r = oci_blob_transfer(v->c, &t, NULL, err);
+
+	return r < 0 ? err_prefix(err, "image config") : 0;
+}
+
 static int convert_one(struct conversion *v, size_t i, struct err *err)
 {
 	const struct oci_image *img = v->images.v[i];
@@ -70,7 +79,7 @@ static int convert_one(struct conversion *v, size_t i, struct err *err)
 	if (r == 0)
 		r = put_by_digest(v, &res->manifest, &out->index, err);
 	if (r == 0)
-		r = copy_image_blobs(v->c, &v->src, &v->dst, img, &v->stats, err);
+		r = put_config(v, img, err);
 	if (r == 0)
 		r = put_image(v, img, &out->index, &out->image, err);
 	if (r < 0)
@@ -90,29 +99,43 @@ static bool is_replaced(const struct conversion *v, const struct digest *d)
 	return false;
 }
 
-/* What the new index of images keeps of the old one. */
+/* One entry of the old index of images, unless its image was converted. */
+static int plan_other(struct conversion *v, struct copy *k, const json_t *o, struct err *err)
+{
+	const char *of = jdoc_annotation(o, "com.amazon.soci.image-manifest-digest");
+	const char *os = jdoc_str(json_object_get(o, "platform"), "os");
+	struct digest image;
+	struct oci_desc desc;
+
+	if (jdoc_desc(o, &desc) < 0)
+		return err_set(err, ERR_CORRUPT, EINVAL, "a malformed entry in the image index");
+	/* The index of an image that is converted anew goes with the old one. */
+	if (!of || digest_parse(of, strlen(of), &image) < 0)
+		image = desc.digest;
+	if (is_replaced(v, &desc.digest) || is_replaced(v, &image))
+		return 0;
+	return os && !strcmp(os, "unknown") ? copy_add_bare(k, &desc.digest, err) :
+					      copy_add(k, &desc.digest, err);
+}
+
+/* What the new index of images keeps of the old one, with the SOCI indexes v1 of it. */
 static int copy_others(struct conversion *v, struct err *err)
 {
+	const struct copy_opts opts = { .client = &v->w.client, .threads = v->w.opts.threads,
+					.chunk_bytes = v->w.opts.chunk_bytes,
+					.watch = v->w.opts.watch };
 	cleanup_json json_t *doc = NULL;
+	cleanup_(copy_freep) struct copy *k = NULL;
+	struct copy_stats stats;
 	const json_t *list;
 	int r = jdoc_parse(v->images.index.data, v->images.index.len, "image index", &doc, err);
 
+	if (r == 0)
+		r = copy_new(v->c, &v->src, &v->dst, &k, err);
 	list = json_object_get(doc, "manifests");
-	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
-		const json_t *o = json_array_get(list, i);
-		const char *of = jdoc_annotation(o, "com.amazon.soci.image-manifest-digest");
-		struct digest image;
-		struct oci_desc desc;
-
-		if (jdoc_desc(o, &desc) < 0)
-			return err_set(err, ERR_CORRUPT, EINVAL, "manifests[%zu] is malformed", i);
-		/* The index of an image that is converted anew goes with the old one. */
-		if (!of || digest_parse(of, strlen(of), &image) < 0)
-			image = desc.digest;
-		if (!is_replaced(v, &desc.digest) && !is_replaced(v, &image))
-			r = copy_by_digest(v->c, &v->src, &v->dst, &desc.digest, &v->stats, err);
-	}
-	return r;
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++)
+		r = plan_other(v, k, json_array_get(list, i), err);
+	return r < 0 ? r : copy_run(k, &opts, &stats, err);
 }
 
 static int put_index(struct conversion *v, struct oci_desc *ret, struct err *err)
@@ -175,7 +198,8 @@ static void conversion_done(struct conversion *v)
 int cmd_convert(int argc, char **argv)
 {
 	struct conversion v = { .w = INDEXING_INIT(SOCI_INDEX_V2) };
-	const struct cli_opt opts[] = { INDEXING_OPTS(&v.w), CLI_PLATFORM_OPTS(&v.w.registry),
+	const struct cli_opt opts[] = { INDEXING_OPTS(&v.w), INDEXING_COPY_OPTS(&v.w),
+					CLI_PLATFORM_OPTS(&v.w.registry),
 					CLI_REGISTRY_OPTS(&v.w.registry), CLI_OPT_END };
 	const struct cli_usage usage = {
 		.command = "convert", .args = "SRC DST", .min_args = 2, .max_args = 2,
@@ -190,6 +214,7 @@ int cmd_convert(int argc, char **argv)
 
 	if (rc < 0)
 		rc = indexing_begin(&v.w, usage.command);
+	v.w.opts.copy_layers = true;
 	if (rc < 0)
 		rc = indexing_end(&v.w, run(&v, args.v[0], args.v[1], &err), &err);
 	conversion_done(&v);

@@ -86,7 +86,9 @@ int indexing_begin(struct indexing *w, const char *command)
 	w->opts.nprefetch = w->prefetch.n;
 	w->opts.warn = warn_path;
 	cli_registry_opts(&w->registry, &w->client);
-	w->client.stop = w->opts.stop = cli_stop_flag();
+	w->client.stop = cli_stop_flag();
+	w->progress = progress_new("layer");
+	w->opts.watch = progress_watch(w->progress);
 	if (w->json) {
 		w->report = json_array();
 		if (!w->report)
@@ -100,25 +102,17 @@ int indexing_begin(struct indexing *w, const char *command)
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
 		 const struct oci_ref *dst, struct index_result **ret, struct err *err)
 {
-	struct index_opts opts = w->opts;
-	struct progress *p = progress_new(img);
-	int r;
-
-	if (!p)
-		return err_sys(err, ENOMEM, "progress");
-	opts.progress = progress_layers(p);
-	r = index_make(&w->client, src, img, dst,
-		       w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &opts, ret, err);
-	progress_free(p);
-	return r;
+	return index_make(&w->client, src, img, dst,
+			  w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &w->opts, ret,
+			  err);
 }
 
 /* --- report ------------------------------------------------------------------------ */
 
 static bool has_ztoc(const struct index_result *res, uint32_t i)
 {
-	return res->layers[i].state == INDEX_LAYER_BUILT ||
-	       res->layers[i].state == INDEX_LAYER_REUSED;
+	return res->layers[i].state == INDEX_BUILT ||
+	       res->layers[i].state == INDEX_REUSED;
 }
 
 static void format_platform(const struct oci_platform *p, char ret[96])
@@ -135,7 +129,7 @@ static json_t *layer_json(const struct oci_layer *layer, const struct index_resu
 	digest_format(&layer->desc.digest, text);
 	o = json_pack("{s:s, s:I, s:s, s:s}", "digest", text, "size",
 		      (json_int_t)layer->desc.size, "media_type", layer->desc.media_type, "state",
-		      index_layer_state_name(res->layers[i].state));
+		      index_state_name(res->layers[i].state));
 	if (!o || !has_ztoc(res, i))
 		return o;
 	digest_format(&res->layers[i].ztoc.digest, text);
@@ -180,7 +174,7 @@ static void add_row(struct cli_table *t, const struct oci_layer *layer,
 		snprintf(files, sizeof(files), "%" PRIu64, res->layers[i].files);
 	}
 	cli_table_add(t, (const char *const[]){ digest, size,
-						index_layer_state_name(res->layers[i].state),
+						index_state_name(res->layers[i].state),
 						ztoc, spans, files });
 }
 
@@ -234,4 +228,5 @@ void indexing_done(struct indexing *w)
 	cli_list_done(&w->registry.platforms);
 	json_decref(w->prefetch_doc);
 	json_decref(w->report);
+	progress_free(w->progress);
 }

@@ -23,6 +23,7 @@ struct indexing {
 	json_t *prefetch_doc;		/* owns the strings that prefetch borrows */
 	bool json;
 	json_t *report;			/* with --json: one entry per image */
+	struct progress *progress;
 };
 
 #define INDEXING_INIT(v)                                                                 \
@@ -52,6 +53,12 @@ struct indexing {
 	CLI_OPT_U64('\0', "threads", "N", "layers at once (default: one per core)",       \
 		    &(w)->threads),                                                      \
 	CLI_OPT_FLAG('\0', "json", "print JSON", &(w)->json)
+
+/* For convert, which sends layers. */
+#define INDEXING_COPY_OPTS(w)                                                            \
+	CLI_OPT_SIZE('\0', "chunk-size", "BYTES",                                         \
+		     "upload in pieces of this size (default: whole layers)",            \
+		     &(w)->opts.chunk_bytes)
 
 /* Check and complete the options: -1, or the exit code. */
 int indexing_begin(struct indexing *w, const char *command);

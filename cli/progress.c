@@ -18,9 +18,12 @@
 #define BAR_CELLS 20u
 
 struct progress {
-	const struct oci_image *img;
-	struct index_progress *layers;
-	int *told;			/* piped: state of each layer that was printed */
+	struct index_watch watch;
+	const char *what;
+	/* Between begin and end: */
+	const struct index_progress *v;
+	uint32_t n;
+	int *told;			/* piped: state of each that was printed */
 	uint64_t start_ms;
 	uint32_t drawn;			/* terminal: lines that stand there */
 	bool on_terminal;
@@ -28,7 +31,7 @@ struct progress {
 	bool has_thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool end;
+	bool is_over;
 };
 
 /* --- ^C ---------------------------------------------------------------------------- */
@@ -55,31 +58,26 @@ const atomic_bool *cli_stop_flag(void)
 
 /* --- drawing ----------------------------------------------------------------------- */
 
-static bool is_over(int state)
+static void name_of(const struct index_progress *i, char ret[DIGEST_TEXT_SIZE])
 {
-	return state != INDEX_LAYER_WAITING && state != INDEX_LAYER_BUSY;
-}
-
-static void name_layer(const struct progress *p, uint32_t i, char ret[DIGEST_TEXT_SIZE])
-{
-	digest_format(&p->img->layers[i].desc.digest, ret);
+	digest_format(&i->digest, ret);
 	ret[19] = '\0';
 }
 
 /* Piped: what has come to its end since the last look. */
 static void print_lines(struct progress *p)
 {
-	for (uint32_t i = 0; i < p->img->nlayers; i++) {
-		int state = atomic_load(&p->layers[i].state);
+	for (uint32_t i = 0; i < p->n; i++) {
+		int state = atomic_load(&p->v[i].state);
 		char name[DIGEST_TEXT_SIZE], size[24];
 
-		if (p->told[i] == state || !is_over(state))
+		if (p->told[i] == state || !index_state_is_end(state))
 			continue;
 		p->told[i] = state;
-		name_layer(p, i, name);
-		cli_format_size(p->img->layers[i].desc.size, size);
-		fprintf(stderr, "layer %" PRIu32 "/%" PRIu32 "  %s  %s  %s\n", i + 1,
-			p->img->nlayers, name, size, index_layer_state_name(state));
+		name_of(&p->v[i], name);
+		cli_format_size(p->v[i].size, size);
+		fprintf(stderr, "%s %" PRIu32 "/%" PRIu32 "  %s  %s  %s\n", p->what, i + 1, p->n,
+			name, size, index_state_name((enum index_state)state));
 	}
 }
 
@@ -95,22 +93,26 @@ static void draw_bar(uint64_t done, uint64_t total)
 	fputs("] ", stderr);
 }
 
-static void draw_layer(const struct progress *p, uint32_t i, int width)
+static bool is_at_work(int state)
 {
-	int state = atomic_load(&p->layers[i].state);
-	uint64_t done = atomic_load(&p->layers[i].bytes);
-	uint64_t total = p->img->layers[i].desc.size;
+	return state == INDEX_INDEXING || state == INDEX_COPYING;
+}
+
+static void draw_one(const struct index_progress *i, int width)
+{
+	int state = atomic_load(&i->state);
+	uint64_t done = atomic_load(&i->bytes);
 	char name[DIGEST_TEXT_SIZE], size[24], part[24];
 
-	name_layer(p, i, name);
-	cli_format_size(total, size);
+	name_of(i, name);
+	cli_format_size(i->size, size);
 	fprintf(stderr, "%s ", name);
 	if (width >= 80)
-		draw_bar(is_over(state) ? total : done, total);
-	if (state == INDEX_LAYER_BUSY)
+		draw_bar(index_state_is_end(state) ? i->size : done, i->size);
+	if (is_at_work(state))
 		fprintf(stderr, "%s of %s", cli_format_size(done, part), size);
 	else
-		fprintf(stderr, "%s %s", size, index_layer_state_name(state));
+		fprintf(stderr, "%s %s", size, index_state_name((enum index_state)state));
 	fputs("\033[K\n", stderr);
 }
 
@@ -119,13 +121,15 @@ static void draw_sum(const struct progress *p)
 	uint64_t done = 0, total = 0, ms = io_now_ms() - p->start_ms;
 	char a[24], b[24], rate[24];
 
-	for (uint32_t i = 0; i < p->img->nlayers; i++) {
-		int state = atomic_load(&p->layers[i].state);
+	for (uint32_t i = 0; i < p->n; i++) {
+		int state = atomic_load(&p->v[i].state);
+		uint64_t bytes = atomic_load(&p->v[i].bytes);
 
-		if (is_over(state) && state != INDEX_LAYER_BUILT)
+		/* What needed no work does not count for the rate. */
+		if (index_state_is_end(state) && !bytes)
 			continue;
-		done += atomic_load(&p->layers[i].bytes);
-		total += p->img->layers[i].desc.size;
+		done += bytes;
+		total += p->v[i].size;
 	}
 	if (done > total)
 		done = total;
@@ -138,7 +142,7 @@ static void draw_sum(const struct progress *p)
 	fputs("\033[K\n", stderr);
 }
 
-/* Busy layers and the sum; all layers where they fit. */
+/* All where they fit, else those that are worked on; and the sum. */
 static void draw(struct progress *p, bool last)
 {
 	struct winsize ws = { .ws_row = 24, .ws_col = 80 };
@@ -150,12 +154,10 @@ static void draw(struct progress *p, bool last)
 	if (p->drawn)
 		fprintf(stderr, "\033[%" PRIu32 "A", p->drawn);
 	fputs("\033[J", stderr);
-	for (uint32_t i = 0; i < p->img->nlayers && lines < room && !last; i++) {
-		int state = atomic_load(&p->layers[i].state);
-
-		if (p->img->nlayers > room && state != INDEX_LAYER_BUSY)
+	for (uint32_t i = 0; i < p->n && lines < room && !last; i++) {
+		if (p->n > room && !is_at_work(atomic_load(&p->v[i].state)))
 			continue;
-		draw_layer(p, i, ws.ws_col);
+		draw_one(&p->v[i], ws.ws_col);
 		lines++;
 	}
 	if (!last) {
@@ -172,13 +174,13 @@ static void *draw_thread(void *arg)
 	struct timespec until;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->end) {
+	while (!p->is_over) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += DRAW_MS * 1000000;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
 		pthread_cond_timedwait(&p->wake, &p->lock, &until);
-		if (p->end)
+		if (p->is_over)
 			break;
 		if (p->on_terminal)
 			draw(p, false);
@@ -189,40 +191,29 @@ static void *draw_thread(void *arg)
 	return NULL;
 }
 
-struct progress *progress_new(const struct oci_image *img)
-{
-	struct progress *p = calloc(1, sizeof(*p));
-	uint32_t n = img->nlayers ? img->nlayers : 1;
+/* --- life -------------------------------------------------------------------------- */
 
-	if (!p)
-		return NULL;
-	p->img = img;
-	p->layers = calloc(n, sizeof(*p->layers));
-	p->told = calloc(n, sizeof(*p->told));
-	p->start_ms = io_now_ms();
-	p->on_terminal = isatty(STDERR_FILENO);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->wake, NULL);
-	if (!p->layers || !p->told) {
-		progress_free(p);
-		return NULL;
-	}
-	/* Without it the work goes on unseen. */
-	p->has_thread = pthread_create(&p->thread, NULL, draw_thread, p) == 0;
-	return p;
-}
-
-struct index_progress *progress_layers(struct progress *p)
+/* Where there is no memory or no thread for it, the work goes on unseen. */
+static void begin(void *arg, const struct index_progress *v, uint32_t n)
 {
-	return p->layers;
-}
+	struct progress *p = arg;
 
-void progress_free(struct progress *p)
-{
-	if (!p)
+	p->told = calloc(n ? n : 1, sizeof(*p->told));
+	if (!p->told)
 		return;
+	p->v = v;
+	p->n = n;
+	p->start_ms = io_now_ms();
+	p->is_over = false;
+	p->has_thread = pthread_create(&p->thread, NULL, draw_thread, p) == 0;
+}
+
+static void end(void *arg)
+{
+	struct progress *p = arg;
+
 	pthread_mutex_lock(&p->lock);
-	p->end = true;
+	p->is_over = true;
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 	if (p->has_thread) {
@@ -232,9 +223,36 @@ void progress_free(struct progress *p)
 		else
 			print_lines(p);
 	}
+	p->has_thread = false;
+	p->n = 0;
+	free(p->told);
+	p->told = NULL;
+}
+
+struct progress *progress_new(const char *what)
+{
+	struct progress *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->what = what;
+	p->watch = (struct index_watch){ begin, end, p };
+	p->on_terminal = isatty(STDERR_FILENO);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->wake, NULL);
+	return p;
+}
+
+const struct index_watch *progress_watch(struct progress *p)
+{
+	return p ? &p->watch : NULL;
+}
+
+void progress_free(struct progress *p)
+{
+	if (!p)
+		return;
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->lock);
-	free(p->layers);
-	free(p->told);
 	free(p);
 }

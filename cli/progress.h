@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * progress.h - how far the layers of an image are, on stderr; and ^C.
+ * progress.h - how far the layers or blobs of an image are, on stderr; and ^C.
  *
- * On a terminal one bar per layer, drawn by a thread of its own: bytes, rate, time left.
- * Elsewhere one line per layer when it is done.
+ * On a terminal one bar each and a sum, drawn by a thread of its own: bytes, rate, time
+ * left. Elsewhere one line for each when it is done.
  */
 #ifndef LZ_CLI_PROGRESS_H
 #define LZ_CLI_PROGRESS_H
 
 #include <stdatomic.h>
 
-#include "index/index.h"
+#include "index/watch.h"
 
 struct progress;
 
-/* img must live as long. NULL: no memory. */
-struct progress *progress_new(const struct oci_image *img);
-struct index_progress *progress_layers(struct progress *p);
-/* Draws the last state. */
+/* what: "layer", "blob". NULL: no memory, and the work goes on unseen. */
+struct progress *progress_new(const char *what);
 void progress_free(struct progress *p);
+/* To be handed to the work; may be used for several pieces of work, one after the other. */
+const struct index_watch *progress_watch(struct progress *p);
 
 /*
  * From the first call on SIGINT, SIGTERM and SIGHUP set the flag, and work that looks at

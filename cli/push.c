@@ -16,10 +16,12 @@
 #include "oci/push.h"
 
 DEFINE_CLEANUP(struct oci_client *, oci_client_free, client_freep)
+DEFINE_CLEANUP(struct progress *, progress_free, progress_freep)
 
 struct push_args {
 	struct cli_registry registry;
 	const char *src, *dst, *platform;
+	uint64_t threads, chunk_bytes;
 	bool json;
 };
 
@@ -28,24 +30,36 @@ static int report(const struct push_args *a, const struct oci_desc *top,
 {
 	char digest[DIGEST_TEXT_SIZE], size[24];
 
+	if (stats->incomplete)
+		cli_warn("SOCI indexes left out, as a part of them is not at the source: %u",
+			 stats->incomplete);
 	digest_format(&top->digest, digest);
 	if (a->json)
 		return cli_json_print(json_pack(
-			"{s:s, s:I, s:I, s:I, s:I, s:I}", "digest", digest, "images",
-			(json_int_t)stats->images, "indexes", (json_int_t)stats->indexes, "blobs",
+			"{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "digest", digest, "images",
+			(json_int_t)stats->images, "indexes", (json_int_t)stats->indexes,
+			"indexes_incomplete", (json_int_t)stats->incomplete, "blobs",
 			(json_int_t)stats->blobs, "blobs_present", (json_int_t)stats->present,
-			"bytes", (json_int_t)stats->bytes));
+			"blobs_taken_over", (json_int_t)stats->mounted, "bytes",
+			(json_int_t)stats->bytes));
 	cli_format_size(stats->bytes, size);
-	printf("%s  %u images, %u SOCI indexes; %u blobs sent (%s), %u were there\n", digest,
+	printf("%s  %u images, %u SOCI indexes; %u blobs sent (%s), %u were there", digest,
 	       stats->images, stats->indexes, stats->blobs, size, stats->present);
+	if (stats->mounted)
+		printf(", %u taken over by the registry", stats->mounted);
+	putchar('\n');
 	return CLI_OK;
 }
 
 static int run(const struct push_args *a, struct err *err)
 {
 	cleanup_(client_freep) struct oci_client *c = NULL;
-	struct oci_platform platform;
+	cleanup_(progress_freep) struct progress *progress = progress_new("blob");
 	struct oci_opts opts;
+	const struct copy_opts copts = { .client = &opts, .threads = (unsigned)a->threads,
+					 .chunk_bytes = a->chunk_bytes,
+					 .watch = progress_watch(progress) };
+	struct oci_platform platform;
 	struct oci_ref src, dst;
 	struct oci_desc top;
 	struct copy_stats stats = { 0 };
@@ -62,7 +76,8 @@ static int run(const struct push_args *a, struct err *err)
 	if (r == 0 && dst.is_layout)
 		r = cli_layout_prepare(&dst, err);
 	if (r == 0)
-		r = copy_image(c, &src, &dst, a->platform ? &platform : NULL, &stats, &top, err);
+		r = copy_image(c, &src, &dst, a->platform ? &platform : NULL, &copts, &stats, &top,
+			       err);
 	return r < 0 ? r : report(a, &top, &stats);
 }
 
@@ -72,6 +87,11 @@ int cmd_push(int argc, char **argv)
 	const struct cli_opt opts[] = {
 		CLI_OPT_STR('p', "platform", "OS/ARCH",
 			    "only this image of an image index (default: all of it)", &a.platform),
+		CLI_OPT_SIZE('\0', "chunk-size", "BYTES",
+			     "upload in pieces of this size (default: whole blobs)",
+			     &a.chunk_bytes),
+		CLI_OPT_U64('\0', "threads", "N", "blobs at once (default: one per core)",
+			    &a.threads),
 		CLI_OPT_FLAG('\0', "json", "print JSON", &a.json),
 		CLI_REGISTRY_OPTS(&a.registry),
 		CLI_OPT_END
@@ -88,6 +108,8 @@ int cmd_push(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
+	if (a.threads > 64)
+		return cli_misuse(usage.command, "--threads is out of range");
 	a.src = args.v[0];
 	a.dst = args.v[1];
 	rc = run(&a, &err);

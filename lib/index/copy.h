@@ -1,37 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * copy.h - blobs and manifests from one registry or layout to another, digest-checked on
- * the way; what is there already is not sent again. Blocking.
+ * copy.h - images from one registry or layout to another, with their SOCI indexes of both
+ * versions. Nothing changes its digest; what is there already is not sent again.
+ *
+ *	copy_new() -> copy_add() ...: reads all documents, finds out what belongs together
+ *	-> copy_run(): blobs, several at once, then manifests, the lowest first -> copy_free()
+ *
+ * Blobs pass through, none is stored. Blocking; one client for the documents, more for the
+ * blobs.
  */
 #ifndef LZ_INDEX_COPY_H
 #define LZ_INDEX_COPY_H
 
+#include "index/watch.h"
 #include "oci/image.h"
 
 struct copy_stats {
 	uint32_t images, indexes;	/* image manifests; SOCI indexes of either version */
-	uint32_t blobs, present;	/* copied; found at the destination */
-	uint64_t bytes;
+	uint32_t incomplete;		/* SOCI indexes left out: a part is not at the source */
+	uint32_t blobs, present, mounted;	/* sent; found there; taken over by the registry */
+	uint64_t bytes;			/* sent */
 };
 
-int copy_blob(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-	      const struct oci_desc *desc, struct copy_stats *stats, struct err *err);
-/* Config and layers of img. */
-int copy_image_blobs(struct oci_client *c, const struct oci_ref *src,
-		     const struct oci_ref *dst, const struct oci_image *img,
-		     struct copy_stats *stats, struct err *err);
+struct copy_opts {
+	const struct oci_opts *client;
+	unsigned threads;		/* 0: one per core */
+	uint64_t chunk_bytes;		/* as in struct oci_transfer */
+	const struct index_watch *watch;	/* of the blobs, or NULL */
+};
+
+struct copy;
+
+/* All are borrowed. */
+int copy_new(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
+	     struct copy **ret, struct err *err);
+void copy_free(struct copy *k);
 /*
- * What src names, byte for byte: an image, or an index of images with all that it lists;
- * and the SOCI indexes of the images, of both versions. platform (may be NULL): of an index
- * of images only that one. dst's tag is set last. *ret: what dst names then.
+ * The manifest of that digest at src: of an image, with all SOCI indexes found from it; or
+ * an index of images with all that it lists. CORRUPT where documents make no sense, or are
+ * too many.
+ */
+int copy_add(struct copy *k, const struct digest *digest, struct err *err);
+/* The same for what is known to be no image with indexes (attestations). */
+int copy_add_bare(struct copy *k, const struct digest *digest, struct err *err);
+int copy_run(struct copy *k, const struct copy_opts *opts, struct copy_stats *ret,
+	     struct err *err);
+
+/*
+ * What src names: an image, or an index of images with all that it lists. platform (may be
+ * NULL): of an index of images only that one. dst's tag is set last. *ret: what dst names
+ * then.
  */
 int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-	       const struct oci_platform *platform, struct copy_stats *stats,
-	       struct oci_desc *ret, struct err *err);
-/* The same by digest, without a tag: one part of an index of images. */
-int copy_by_digest(struct oci_client *c, const struct oci_ref *src,
-		   const struct oci_ref *dst, const struct digest *digest,
-		   struct copy_stats *stats, struct err *err);
+	       const struct oci_platform *platform, const struct copy_opts *opts,
+	       struct copy_stats *stats, struct oci_desc *ret, struct err *err);
 /* ref by digest, without its tag. */
 void copy_ref_by_digest(const struct oci_ref *ref, const struct digest *digest,
 			struct oci_ref *ret);

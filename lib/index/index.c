@@ -1,42 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* index.c - see index.h: the threads, and the index manifest at the end. */
+/* index.c - see index.h: all layers, and the index manifest at the end. */
 #include "index/private.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 
-#define THREADS_MAX 16u
 #define INDEX_MAX_BYTES (4u << 20)
 
 DEFINE_CLEANUP(struct index_result *, index_result_free, index_result_freep)
 DEFINE_CLEANUP(struct oci_client *, oci_client_free, oci_client_freep)
-
-const char *index_layer_state_name(enum index_layer_state state)
-{
-	switch (state) {
-	case INDEX_LAYER_WAITING:
-		return "waiting";
-	case INDEX_LAYER_BUSY:
-		return "indexing";
-	case INDEX_LAYER_BUILT:
-		return "indexed";
-	case INDEX_LAYER_REUSED:
-		return "was indexed";
-	case INDEX_LAYER_SKIPPED_SMALL:
-		return "skipped: small";
-	case INDEX_LAYER_SKIPPED_TYPE:
-		return "skipped: type";
-	}
-	return "?";
-}
-
-bool index_is_stopped(const struct index_work *w)
-{
-	return atomic_load(&w->failed) || (w->opts->stop && atomic_load(w->opts->stop));
-}
 
 void index_result_free(struct index_result *r)
 {
@@ -47,68 +21,45 @@ void index_result_free(struct index_result *r)
 	free(r);
 }
 
-static void note_failure(struct index_work *w, uint32_t number, const struct err *err)
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	pthread_mutex_lock(&w->lock);
-	if (!atomic_exchange(&w->failed, true)) {
-		w->err = *err;
-		if (number != UINT32_MAX) {
-			digest_format(&w->img->layers[number].desc.digest, text);
-			err_prefix(&w->err, "layer %u of %u (%.19s)", number + 1, w->img->nlayers,
-				   text);
-		}
-	}
-	pthread_mutex_unlock(&w->lock);
-}
-
-static void *work_thread(void *arg)
+static int layer_job(void *arg, const struct workers *workers, struct oci_client *c,
+		     uint32_t job, struct err *err)
 {
 	struct index_work *w = arg;
-	cleanup_(oci_client_freep) struct oci_client *c = NULL;
-	struct err err = ERR_INIT;
+	char text[DIGEST_TEXT_SIZE];
+	int r;
 
-	if (oci_client_new(w->client, NULL, &c, &err) < 0) {
-		note_failure(w, UINT32_MAX, &err);
-		return NULL;
+	if (w->first[job] != job)
+		return 0;
+	r = index_one(w, workers, c, job, err);
+	if (r < 0 && r != -ECANCELED) {
+		digest_format(&w->img->layers[job].desc.digest, text);
+		err_prefix(err, "layer %u of %u (%.19s)", job + 1, w->img->nlayers, text);
 	}
-	while (!index_is_stopped(w)) {
-		uint32_t number = atomic_fetch_add(&w->next, 1);
-
-		if (number >= w->img->nlayers)
-			break;
-		if (index_one(w, c, number, &err) < 0)
-			note_failure(w, number, &err);
-	}
-	return NULL;
+	return r;
 }
 
-static int run_threads(struct index_work *w, struct err *err)
+/* What an image lists twice was indexed once. */
+static void fill_repeated(struct index_work *w)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned want = w->opts->threads ? w->opts->threads : cores > 0 ? (unsigned)cores : 1;
-	pthread_t threads[THREADS_MAX];
-	unsigned n = 0;
-
-	if (want > w->img->nlayers)
-		want = w->img->nlayers;
-	if (want > THREADS_MAX)
-		want = THREADS_MAX;
-	while (n < want && pthread_create(&threads[n], NULL, work_thread, w) == 0)
-		n++;
-	if (n == 0 && w->img->nlayers)
-		return err_set(err, ERR_SYSTEM, EAGAIN, "cannot start a thread");
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	if (atomic_load(&w->failed)) {
-		if (err)
-			*err = w->err;
-		return -w->err.num;
+	for (uint32_t i = 0; i < w->img->nlayers; i++) {
+		w->result->layers[i] = w->result->layers[w->first[i]];
+		atomic_store(&w->progress[i].state, (int)w->result->layers[i].state);
 	}
-	if (index_is_stopped(w))
-		return err_set(err, ERR_SYSTEM, ECANCELED, "interrupted");
-	return 0;
+}
+
+static int run_layers(struct index_work *w, struct err *err)
+{
+	const struct index_watch *watch = w->opts->watch;
+	int r;
+
+	if (watch)
+		watch->begin(watch->arg, w->progress, w->img->nlayers);
+	r = workers_run(w->client, w->opts->threads, w->img->nlayers, layer_job, w, err);
+	if (r == 0)
+		fill_repeated(w);
+	if (watch)
+		watch->end(watch->arg);
+	return r;
 }
 
 static int put_empty_config(struct index_work *w, struct oci_client *c, struct err *err)
@@ -125,8 +76,8 @@ static uint32_t list_ztocs(const struct index_work *w, struct soci_index_layer *
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < w->img->nlayers; i++) {
-		if (w->result->layers[i].state != INDEX_LAYER_BUILT &&
-		    w->result->layers[i].state != INDEX_LAYER_REUSED)
+		if (w->result->layers[i].state != INDEX_BUILT &&
+		    w->result->layers[i].state != INDEX_REUSED)
 			continue;
 		layers[n++] = (struct soci_index_layer){
 			.desc = w->result->layers[i].ztoc,
@@ -186,6 +137,35 @@ static int result_new(uint32_t nlayers, struct index_result **ret, struct err *e
 	return 0;
 }
 
+static int work_init(struct index_work *w, struct err *err)
+{
+	const struct oci_image *img = w->img;
+	size_t n = img->nlayers ? img->nlayers : 1;
+
+	w->ztocs = calloc(n, sizeof(*w->ztocs));
+	w->first = calloc(n, sizeof(*w->first));
+	w->progress = calloc(n, sizeof(*w->progress));
+	if (!w->ztocs || !w->first || !w->progress)
+		return err_sys(err, ENOMEM, "SOCI index");
+	for (uint32_t i = 0; i < img->nlayers; i++) {
+		w->progress[i].digest = img->layers[i].desc.digest;
+		w->progress[i].size = img->layers[i].desc.size;
+		while (!digest_is_equal(&img->layers[w->first[i]].desc.digest,
+					&img->layers[i].desc.digest))
+			w->first[i]++;
+	}
+	return 0;
+}
+
+static void work_done(struct index_work *w)
+{
+	for (uint32_t i = 0; w->ztocs && i < w->img->nlayers; i++)
+		buf_done(&w->ztocs[i]);
+	free(w->ztocs);
+	free(w->first);
+	free(w->progress);
+}
+
 int index_make(const struct oci_opts *client, const struct oci_ref *src,
 	       const struct oci_image *img, const struct oci_ref *dst,
 	       const struct oci_desc *subject, const struct index_opts *opts,
@@ -193,24 +173,20 @@ int index_make(const struct oci_opts *client, const struct oci_ref *src,
 {
 	cleanup_(index_result_freep) struct index_result *result = NULL;
 	cleanup_(oci_client_freep) struct oci_client *c = NULL;
-	struct index_work w = { .client = client, .src = src, .dst = dst, .img = img,
-				.opts = opts, .lock = PTHREAD_MUTEX_INITIALIZER };
+	cleanup_(work_done) struct index_work w = { .client = client, .src = src, .dst = dst,
+						    .img = img, .opts = opts };
 	int r = result_new(img->nlayers, &result, err);
 
+	if (r == 0)
+		r = work_init(&w, err);
 	if (r < 0)
 		return r;
 	w.result = result;
-	w.ztocs = calloc(img->nlayers ? img->nlayers : 1, sizeof(*w.ztocs));
-	if (!w.ztocs)
-		return err_sys(err, ENOMEM, "SOCI index");
-	r = run_threads(&w, err);
+	r = run_layers(&w, err);
 	if (r == 0)
 		r = oci_client_new(client, NULL, &c, err);
 	if (r == 0)
 		r = write_manifest(&w, c, subject, err);
-	for (uint32_t i = 0; i < img->nlayers; i++)
-		buf_done(&w.ztocs[i]);
-	free(w.ztocs);
 	if (r == 0)
 		*ret = TAKE_PTR(result);
 	return r;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * index.h - make the SOCI index of an image: read each layer once, put zTOCs and index
- * beside the image.
+ * beside the image, and the layers too, where the image goes elsewhere.
  *
  * Layers are worked on in parallel, each by a thread with a client of its own, streamed and
- * never stored. What exists already is used again, unless told otherwise: a zTOC named
+ * never stored; one that an image lists twice is worked on once. What exists already is used again, unless told otherwise: a zTOC named
  * by the image's present index with the same span size and build tool. Nothing is visible
  * to others before the index manifest is put, which comes last.
  * Blocking. Formats: kernel-notes/soci-format.md.
@@ -12,28 +12,12 @@
 #ifndef LZ_INDEX_INDEX_H
 #define LZ_INDEX_INDEX_H
 
-#include <stdatomic.h>
-
+#include "index/watch.h"
 #include "oci/image.h"
 #include "oci/soci_write.h"
 #include "ztoc/build.h"
 
 #define INDEX_MIN_LAYER_BYTES (10u << 20)	/* soci's default */
-
-enum index_layer_state {
-	INDEX_LAYER_WAITING,
-	INDEX_LAYER_BUSY,
-	INDEX_LAYER_BUILT,
-	INDEX_LAYER_REUSED,
-	INDEX_LAYER_SKIPPED_SMALL,
-	INDEX_LAYER_SKIPPED_TYPE,	/* zstd and others: the index stays valid without */
-};
-
-/* What a watcher may read at any time. */
-struct index_progress {
-	_Atomic uint64_t bytes;			/* of the layer, read so far */
-	_Atomic int state;			/* enum index_layer_state */
-};
 
 struct index_opts {
 	uint64_t span_size;			/* 0: 4 MiB */
@@ -48,8 +32,10 @@ struct index_opts {
 	unsigned threads;			/* 0: one per core */
 	const char *const *prefetch;		/* paths to list as prefetch, or NULL */
 	size_t nprefetch;
-	struct index_progress *progress;	/* one per layer, or NULL */
-	const atomic_bool *stop;			/* set: end soon with ECANCELED; or NULL */
+	/* Layers go to dst as well, which is another place than src; each is read once. */
+	bool copy_layers;
+	uint64_t chunk_bytes;			/* of their upload, as in struct oci_transfer */
+	const struct index_watch *watch;	/* of the layers, or NULL */
 	/* A path of prefetch that no layer has. */
 	void (*warn)(const char *path);
 };
@@ -57,7 +43,7 @@ struct index_opts {
 struct index_result {
 	uint32_t nlayers;
 	struct {
-		enum index_layer_state state;
+		enum index_state state;		/* BUILT, REUSED, SKIPPED_* */
 		struct oci_desc ztoc;		/* BUILT, REUSED */
 		uint32_t spans;
 		uint64_t files;
@@ -71,14 +57,12 @@ struct index_result {
  * Index img (resolved from src) into the repository or layout dst: zTOCs, prefetch lists
  * and the empty config are put there; the manifest is only made, for the caller to put.
  * subject: what a v1 index names (the image manifest). -ENODATA (UNSUPPORTED) when no layer
- * could be indexed.
+ * could be indexed. ECANCELED when client's stop flag was set.
  */
 int index_make(const struct oci_opts *client, const struct oci_ref *src,
 	       const struct oci_image *img, const struct oci_ref *dst,
 	       const struct oci_desc *subject, const struct index_opts *opts,
 	       struct index_result **ret, struct err *err);
 void index_result_free(struct index_result *r);
-
-const char *index_layer_state_name(enum index_layer_state state);
 
 #endif

@@ -7,31 +7,30 @@
 
 #include "base/cleanup.h"
 #include "index/layer.h"
+#include "oci/transfer.h"
 
 /* Of a zTOC that exists already; larger ones are built anew. */
 #define REUSE_MAX_BYTES (256u << 20)
 
 DEFINE_CLEANUP(struct ztoc *, ztoc_free, ztoc_freep)
 
-static void set_state(struct index_work *w, uint32_t number, enum index_layer_state state)
+static void set_state(struct index_work *w, uint32_t number, enum index_state state)
 {
 	w->result->layers[number].state = state;
-	if (w->opts->progress)
-		atomic_store(&w->opts->progress[number].state, (int)state);
+	atomic_store(&w->progress[number].state, (int)state);
 }
 
 struct watch {
-	struct index_work *work;
-	uint32_t number;
+	struct index_progress *progress;
+	const struct workers *workers;
 };
 
 static int layer_progress(void *arg, uint64_t bytes)
 {
 	const struct watch *watch = arg;
 
-	if (watch->work->opts->progress)
-		atomic_store(&watch->work->opts->progress[watch->number].bytes, bytes);
-	return index_is_stopped(watch->work) ? -ECANCELED : 0;
+	atomic_store(&watch->progress->bytes, bytes);
+	return workers_is_stopped(watch->workers) ? -ECANCELED : 0;
 }
 
 /* Would we build the same? Span size and tool decide; both are inside the zTOC. */
@@ -133,18 +132,19 @@ static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number
 	return 1;
 }
 
-static int build(struct index_work *w, struct oci_client *c, uint32_t number,
-		 struct err *err)
+static int build(struct index_work *w, struct watch *watch, struct oci_client *c,
+		 uint32_t number, struct err *err)
 {
-	struct watch watch = { .work = w, .number = number };
 	const struct index_layer_opts opts = {
 		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
 									  ZTOC_BUILD_SOCI_0_2,
 			   .span_size = w->opts->span_size,
 			   .lenient = w->opts->lenient },
 		.blob_fd = -1,
+		.to = w->opts->copy_layers ? w->dst : NULL,
+		.chunk_bytes = w->opts->chunk_bytes,
 		.progress = layer_progress,
-		.arg = &watch,
+		.arg = watch,
 	};
 	struct ztoc_built built;
 	struct oci_desc desc = { 0 };
@@ -168,28 +168,43 @@ static int build(struct index_work *w, struct oci_client *c, uint32_t number,
 	return r;
 }
 
-int index_one(struct index_work *w, struct oci_client *c, uint32_t number, struct err *err)
+/* A layer that is not read for its zTOC. */
+static int copy(struct index_work *w, struct watch *watch, struct oci_client *c,
+		uint32_t number, struct err *err)
 {
-	const struct oci_layer *layer = &w->img->layers[number];
-	int r;
+	const struct oci_transfer t = {
+		.from = w->src, .to = w->dst, .desc = &w->img->layers[number].desc,
+		.chunk_bytes = w->opts->chunk_bytes, .on_progress = layer_progress, .arg = watch,
+	};
 
+	if (!w->opts->copy_layers)
+		return 0;
+	set_state(w, number, INDEX_COPYING);
+	return oci_blob_transfer(c, &t, NULL, err);
+}
+
+int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
+	      uint32_t number, struct err *err)
+{
+	struct watch watch = { .progress = &w->progress[number], .workers = workers };
+	const struct oci_layer *layer = &w->img->layers[number];
+	enum index_state state;
+	int r = 0;
+
+	set_state(w, number, INDEX_INDEXING);
 	if (layer->kind != OCI_LAYER_GZIP && layer->kind != OCI_LAYER_TAR) {
-		set_state(w, number, INDEX_LAYER_SKIPPED_TYPE);
-		return 0;
+		state = INDEX_SKIPPED_TYPE;
+	} else if (layer->desc.size < w->opts->min_layer_bytes) {
+		state = INDEX_SKIPPED_SMALL;
+	} else {
+		r = try_reuse(w, c, number, err);
+		state = r == 1 ? INDEX_REUSED : INDEX_BUILT;
 	}
-	if (layer->desc.size < w->opts->min_layer_bytes) {
-		set_state(w, number, INDEX_LAYER_SKIPPED_SMALL);
-		return 0;
-	}
-	set_state(w, number, INDEX_LAYER_BUSY);
-	r = try_reuse(w, c, number, err);
-	if (r == 1) {
-		set_state(w, number, INDEX_LAYER_REUSED);
-		return 0;
-	}
+	if (r == 0 && state == INDEX_BUILT)
+		r = build(w, &watch, c, number, err);
+	else if (r >= 0)
+		r = copy(w, &watch, c, number, err);
 	if (r == 0)
-		r = build(w, c, number, err);
-	if (r == 0)
-		set_state(w, number, INDEX_LAYER_BUILT);
+		set_state(w, number, state);
 	return r;
 }

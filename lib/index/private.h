@@ -3,9 +3,8 @@
 #ifndef LZ_INDEX_PRIVATE_H
 #define LZ_INDEX_PRIVATE_H
 
-#include <pthread.h>
-
 #include "index/index.h"
+#include "index/workers.h"
 #include "oci/push.h"
 
 struct index_work {
@@ -14,16 +13,14 @@ struct index_work {
 	const struct oci_image *img;
 	const struct index_opts *opts;
 	struct index_result *result;
+	struct index_progress *progress;	/* one per layer */
 	struct buf *ztocs;		/* per layer; filled only where prefetch lists need them */
-	atomic_uint next;		/* layer that the next free thread takes */
-	atomic_bool failed;
-	struct err err;			/* of the first failure; written under lock */
-	pthread_mutex_t lock;
+	uint32_t *first;		/* per layer: the first layer with its digest */
 };
 
-bool index_is_stopped(const struct index_work *w);
-/* One layer, on its thread's client: decide, build or reuse, put the zTOC. */
-int index_one(struct index_work *w, struct oci_client *c, uint32_t number, struct err *err);
+/* One layer, on its thread's client: decide, build or reuse, put the zTOC; copy the layer. */
+int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
+	      uint32_t number, struct err *err);
 
 /*
  * Prefetch lists of all layers: put each, and append the index's entries for them to

@@ -242,6 +242,25 @@ static int on_data(void *arg, const uint8_t *data, size_t len);
 static void on_done(void *arg, enum http_end end, const struct err *err);
 static const struct http_ops call_http_ops = { on_head, on_data, on_done };
 
+static ssize_t body_read(void *arg, uint8_t *data, size_t len)
+{
+	struct call *call = arg;
+	ssize_t n = call->spec.stream->read(call->spec.stream->arg, data, len);
+
+	call->is_body_begun = call->is_body_begun || n > 0;
+	return n;
+}
+
+void call_body_ready(struct oci_req *req)
+{
+	struct call *call = (struct call *)req;
+
+	client_enter(req->client);
+	if (call->http)
+		http_body_ready(call->http);
+	client_leave(req->client);
+}
+
 static void transfer(struct call *call)
 {
 	const char *headers[CALL_MAX_HEADERS + 3];
@@ -254,8 +273,8 @@ static void transfer(struct call *call)
 	struct http_ask ask = {
 		.method = call->method, .url = call->url, .headers = headers,
 		.tls = &h->conf.tls, .omit_client_cert = !is_api,
-		.body = call->spec.body, .body_fd = call->spec.body_fd,
-		.body_off = call->spec.body_off, .body_len = call->spec.body_len,
+		.body = call->spec.body, .stream = call->spec.stream ? &call->body : NULL,
+		.body_len = call->spec.body_len,
 		.background = call->spec.background, .ops = &call_http_ops, .arg = call,
 	};
 	struct err err = ERR_INIT;
@@ -292,6 +311,10 @@ void call_send(struct call *call)
 
 	if (choose_url(call) < 0) {
 		call_fail(call, ERR_SYSTEM, ENOMEM, "out of memory");
+		return;
+	}
+	if (call->is_body_begun) {
+		call_fail(call, ERR_NETWORK, EPIPE, "the upload has to begin again");
 		return;
 	}
 	if (auth_state_is_stale(st) && !call->fresh_auth && !call->hops &&
@@ -613,6 +636,7 @@ int call_start(struct oci_repo *repo, const struct call_spec *spec, struct oci_r
 	repo->refs++;
 	list_init(&call->req.node);
 	list_init(&call->waiter.node);
+	call->body = (struct http_body){ body_read, call };
 	call->waiter.fn = call_auth_told;
 	call->waiter.arg = call;
 	timer_init(&call->backoff, call_next_round, call);

@@ -52,9 +52,11 @@ struct call_spec {
 	const char *url;
 	unsigned cap;			/* HOST_CAP_*: which hosts may be asked */
 	const char *headers[4];		/* more of them, NULL-terminated */
+	/* In memory, or a stream, which can be sent once only: a call that would have to send
+	 * it again fails (NETWORK, EPIPE). Borrowed. */
 	const void *body;
-	int body_fd;
-	uint64_t body_off, body_len;
+	const struct http_body *stream;
+	uint64_t body_len;
 	/* Blob reads: bytes [off, off+len) of digest; len UINT64_MAX: all there is. */
 	bool is_blob;
 	struct digest digest;
@@ -68,5 +70,7 @@ struct call_spec {
 /* Strings are copied, bodies are not. The call is in ret until on_done. */
 int call_start(struct oci_repo *repo, const struct call_spec *spec, struct oci_req **ret,
 	       struct err *err);
+/* As http_body_ready(), for a request that call_start() made. */
+void call_body_ready(struct oci_req *req);
 
 #endif

@@ -46,6 +46,9 @@ struct call {
 	struct buf error_body;
 	struct buf location, challenges;
 
+	struct http_body body;		/* spec.stream, watched */
+	bool is_body_begun;		/* bytes of the stream are gone */
+
 	uint64_t delivered;
 	struct timer backoff, deadline;
 	struct auth_waiter waiter;

@@ -220,7 +220,7 @@ static int registry_manifest(struct oci_repo *repo, const char *tag,
 			     struct buf *b, int *ret_status, struct err *err)
 {
 	char path[160] = "manifests/";
-	struct call_spec spec = { .method = "GET", .path = path, .body_fd = -1,
+	struct call_spec spec = { .method = "GET", .path = path,
 				  .cap = HOST_CAP_PULL | (digest ? 0 : HOST_CAP_RESOLVE),
 				  .headers = { ACCEPT_MANIFESTS } };
 	struct doc_reply reply;

@@ -7,7 +7,7 @@
  * curl is entered in three places only: add, socket_action, pause; in_curl counts them and
  * nothing is added or removed while it is not 0.
  */
-#include "oci/http.h"
+#include "oci/http_priv.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,45 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "base/cleanup.h"
-#include "base/list.h"
 
-enum req_state { REQ_WAITING, REQ_ACTIVE, REQ_ENDING, REQ_DEAD };
-
-struct http {
-	struct http_opts opts;
-	char *user_agent;
-	CURLM *multi;
-	unsigned in_curl;
-	/* Each request is in exactly one of these. */
-	struct list waiting, waiting_background, active, ending, dead;
-	uint64_t bytes, requests;
-};
-
-struct http_req {
-	struct list node;
-	struct http *http;
-	enum req_state state;
-	CURL *easy;
-	struct curl_slist *headers;
-	char *url;
-	char origin[300];		/* for the limit of connections per host */
-	char method[8];
-	const struct http_ops *ops;
-	void *arg;
-	struct http_head head;
-	bool head_done, paused, resume;
-	int cb_result;			/* what stopped it: HTTP_STOP or -errno */
-	struct timer stall;
-	enum http_end end;		/* when ENDING */
-	struct err err;
-	char curl_text[CURL_ERROR_SIZE];
-	const uint8_t *body;
-	int body_fd;
-	uint64_t body_start, body_len, body_pos;
-};
+/* How many stall time-outs an upload may wait for its answer. */
+#define STORE_PATIENCE 30u
 
 static void req_free(struct http_req *req)
 {
@@ -148,30 +113,48 @@ static size_t cb_write(char *data, size_t size, size_t n, void *arg)
 	return r ? 0 : len;
 }
 
+/* From the stream: curl's answer. It may wait as long as it likes. */
+static size_t read_stream(struct http_req *req, char *data, size_t len)
+{
+	ssize_t got = req->stream->read(req->stream->arg, (uint8_t *)data, len);
+
+	if (req->state != REQ_ACTIVE)
+		return CURL_READFUNC_ABORT;
+	if (got == HTTP_BODY_LATER) {
+		req->stream_waits = true;
+		timer_stop(&req->stall);
+		return CURL_READFUNC_PAUSE;
+	}
+	if (got < 0) {
+		req->cb_result = (int)got;
+		return CURL_READFUNC_ABORT;
+	}
+	return (size_t)got;
+}
+
 static size_t cb_read(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_req *req = arg;
-	uint64_t left = req->body_len - req->body_pos;
+	uint64_t left = req->body_len - req->body_pos, patience;
 	size_t len = size * n;
 
 	if (req->state != REQ_ACTIVE)
 		return CURL_READFUNC_ABORT;
 	if (len > left)
 		len = (size_t)left;
-	if (req->body) {
-		memcpy(data, req->body + req->body_pos, len);
+	if (len && req->stream) {
+		len = read_stream(req, data, len);
+		if (len == CURL_READFUNC_PAUSE || len == CURL_READFUNC_ABORT)
+			return len;
 	} else if (len) {
-		ssize_t got = pread(req->body_fd, data, len,
-				    (off_t)(req->body_start + req->body_pos));
-
-		if (got <= 0) {
-			req->cb_result = got < 0 ? -errno : -EIO;
-			return CURL_READFUNC_ABORT;
-		}
-		len = (size_t)got;
+		memcpy(data, req->body + req->body_pos, len);
 	}
 	req->body_pos += len;
-	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
+	patience = req->http->opts.stall_timeout_ms;
+	/* All is sent: a registry that stores it elsewhere, or hashes it, takes its time. */
+	if (req->stream && req->body_pos == req->body_len)
+		patience *= STORE_PATIENCE;
+	timer_start(req->http->opts.timers, &req->stall, patience);
 	return len;
 }
 
@@ -180,6 +163,9 @@ static int cb_seek(void *arg, curl_off_t off, int whence)
 	struct http_req *req = arg;
 
 	if (whence != SEEK_SET || off < 0 || (uint64_t)off > req->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	/* What a stream gave is gone. */
+	if (req->stream && (uint64_t)off != req->body_pos)
 		return CURL_SEEKFUNC_FAIL;
 	req->body_pos = (uint64_t)off;
 	return CURL_SEEKFUNC_OK;
@@ -276,74 +262,10 @@ void http_free(struct http *h)
 	curl_global_cleanup();
 }
 
-/* As everybody does: what the environment says of proxies is not for this machine. */
-static void set_proxy(struct http_req *req)
-{
-	char host[300];
-
-	if (http_url_host(req->url, host, sizeof(host)) == 0 && http_host_is_loopback(host))
-		curl_easy_setopt(req->easy, CURLOPT_NOPROXY, "*");
-}
-
-static void set_tls(struct http *h, CURL *e, const struct http_tls *tls, bool with_cert)
-{
-	bool verify = !h->opts.insecure_tls && !(tls && tls->skip_verify);
-
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, (long)verify);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
-	if (!tls)
-		return;
-	if (tls->ca_pem.len) {
-		struct curl_blob blob = { tls->ca_pem.data, tls->ca_pem.len,
-					  CURL_BLOB_NOCOPY };
-
-		curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
-	}
-	if (!with_cert)
-		return;
-	if (tls->cert_file)
-		curl_easy_setopt(e, CURLOPT_SSLCERT, tls->cert_file);
-	if (tls->key_file)
-		curl_easy_setopt(e, CURLOPT_SSLKEY, tls->key_file);
-}
-
-static void set_method(struct http_req *req)
+static void set_callbacks(struct http_req *req)
 {
 	CURL *e = req->easy;
 
-	if (!strcmp(req->method, "GET")) {
-		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-	} else if (!strcmp(req->method, "HEAD")) {
-		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	} else {
-		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
-		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body_len);
-		curl_easy_setopt(e, CURLOPT_READFUNCTION, cb_read);
-		curl_easy_setopt(e, CURLOPT_READDATA, req);
-		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, cb_seek);
-		curl_easy_setopt(e, CURLOPT_SEEKDATA, req);
-	}
-}
-
-static int set_easy(struct http_req *req)
-{
-	struct http *h = req->http;
-	CURL *e = req->easy;
-	int bad = 0;
-
-	bad |= curl_easy_setopt(e, CURLOPT_URL, req->url) != CURLE_OK;
-	bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
-	bad |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, req->headers) != CURLE_OK;
-	bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, h->user_agent) != CURLE_OK;
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 131072L);
-	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->opts.connect_timeout_ms);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->curl_text);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, req);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, cb_prereq);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, req);
@@ -351,7 +273,10 @@ static int set_easy(struct http_req *req)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, req);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, cb_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, req);
-	return bad ? -ENOMEM : 0;
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, cb_read);
+	curl_easy_setopt(e, CURLOPT_READDATA, req);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, cb_seek);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, req);
 }
 
 static int add_header(struct http_req *req, const char *line)
@@ -393,8 +318,7 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	req->ops = ask->ops;
 	req->arg = ask->arg;
 	req->body = ask->body;
-	req->body_fd = ask->body_fd;
-	req->body_start = ask->body_off;
+	req->stream = ask->stream;
 	req->body_len = ask->body_len;
 	snprintf(req->method, sizeof(req->method), "%s", ask->method);
 	req->url = strdup(ask->url);
@@ -409,13 +333,11 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	for (const char *const *p = ask->headers; p && *p && r == 0; p++)
 		r = add_header(req, *p);
 	if (r == 0)
-		r = set_easy(req);
+		r = http_setup(req, ask->tls, !ask->omit_client_cert);
 	if (r < 0)
 		return fail(req, err, r == -ENOMEM ? ERR_SYSTEM : ERR_CORRUPT, -r,
 			    r == -ENOMEM ? "out of memory" : "line break in a header");
-	set_method(req);
-	set_tls(h, req->easy, ask->tls, !ask->omit_client_cert);
-	set_proxy(req);
+	set_callbacks(req);
 	list_add_tail(ask->background ? &h->waiting_background : &h->waiting, &req->node);
 	*ret = TAKE_PTR(req);
 	return 0;
@@ -440,6 +362,15 @@ void http_pause(struct http_req *req, bool pause)
 	else
 		timer_start(req->http->opts.timers, &req->stall,
 			    req->http->opts.stall_timeout_ms);
+}
+
+void http_body_ready(struct http_req *req)
+{
+	if (!req->stream_waits || req->state != REQ_ACTIVE)
+		return;
+	req->stream_waits = false;
+	req->resume = true;
+	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
 }
 
 /* --- running ------------------------------------------------------------------------- */

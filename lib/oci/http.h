@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -85,16 +86,28 @@ struct http_ops {
 	void (*on_done)(void *arg, enum http_end end, const struct err *err);
 };
 
+/* A body that is made while it is sent. */
+struct http_body {
+	/*
+	 * Up to len bytes (never more than are left of the body) into data: how many;
+	 * HTTP_BODY_LATER: none yet, http_body_ready() will say when; -errno ends the transfer.
+	 */
+	ssize_t (*read)(void *arg, uint8_t *data, size_t len);
+	void *arg;
+};
+
+#define HTTP_BODY_LATER 0
+
 struct http_ask {
-	const char *method;		/* GET, HEAD, POST, PUT, PATCH */
+	const char *method;		/* GET, HEAD, POST, PUT, PATCH, DELETE */
 	const char *url;		/* http or https, absolute; copied */
 	const char *const *headers;	/* "Name: value", NULL-terminated; copied */
 	const struct http_tls *tls;	/* may be NULL */
 	bool omit_client_cert;		/* another host than the one that tls was made for */
-	/* Body of POST, PUT, PATCH: from memory, or pread() from fd. Borrowed. */
+	/* Body of POST, PUT, PATCH: from memory, or stream if that is set. Borrowed. */
 	const void *body;
-	int body_fd;			/* used when body is NULL and body_len > 0 */
-	uint64_t body_off, body_len;
+	const struct http_body *stream;
+	uint64_t body_len;
 	bool background;		/* waits behind others when connections are short */
 	const struct http_ops *ops;
 	void *arg;
@@ -120,6 +133,8 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	       struct err *err);
 void http_abort(struct http_req *req);
 void http_pause(struct http_req *req, bool pause);
+/* The stream has bytes again, or an error to return. May be called at any time. */
+void http_body_ready(struct http_req *req);
 
 void http_fd_ready(struct http *h, int fd, int events);
 void http_timer_fired(struct http *h);

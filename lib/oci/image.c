@@ -221,7 +221,7 @@ static int from_referrers(struct oci_repo *repo, struct oci_image *img, struct e
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	char path[256], digest[DIGEST_TEXT_SIZE];
-	struct call_spec spec = { .method = "GET", .path = path, .body_fd = -1,
+	struct call_spec spec = { .method = "GET", .path = path,
 				  .cap = HOST_CAP_PULL | HOST_CAP_RESOLVE,
 				  .headers = { "Accept: " MEDIA_OCI_INDEX } };
 	struct doc_reply reply;

@@ -34,9 +34,26 @@ void layout_blob_path(const struct digest *d, char ret[96]);
 
 /* --- writing --- */
 
-/* Store a blob whose digest has been checked; len bytes from data, or from fd at 0. */
+/* Store a blob whose digest has been checked. */
 int layout_put_blob(struct oci_repo *repo, const struct digest *digest, const void *data,
-		    int fd, uint64_t len, struct err *err);
+		    size_t len, struct err *err);
+
+#define LAYOUT_TMP_NAME_SIZE 128
+
+/* A blob that is written piece by piece: open -> write ... -> commit -> done, which also
+ * takes away what was not committed. The digest is the caller's to check. */
+struct layout_tmp {
+	struct oci_repo *repo;		/* borrowed */
+	int dir, fd;
+	char hex[DIGEST_HEX_LEN + 1], name[LAYOUT_TMP_NAME_SIZE];
+};
+
+int layout_tmp_open(struct oci_repo *repo, const struct digest *digest,
+		    struct layout_tmp *ret, struct err *err);
+int layout_tmp_write(struct layout_tmp *t, const void *data, size_t len, struct err *err);
+int layout_tmp_commit(struct layout_tmp *t, struct err *err);
+void layout_tmp_done(struct layout_tmp *t);
+
 bool layout_has_blob(struct oci_repo *repo, const struct digest *digest, uint64_t size);
 /*
  * Put desc into index.json: replaces the entry of the same tag, or, with tag NULL, the one

@@ -24,54 +24,42 @@
 	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\","    \
 	"\"manifests\":[]}"
 
-/* Copy len bytes from data, or from fd at 0, to out. */
-static int write_all(int out, const void *data, int fd, uint64_t len)
+/* dir/name shall be written: opens tmp beside it, whose name goes to ret. */
+static int tmp_open(int dir, const char *name, char ret[LAYOUT_TMP_NAME_SIZE])
 {
-	cleanup_free uint8_t *chunk = NULL;
-	uint64_t off = 0;
+	static atomic_uint serial;	/* two threads may put one blob */
+	int out;
 
-	if (data || len == 0)
-		return io_write_full(out, data, len);
-	chunk = malloc(1 << 18);
-	if (!chunk)
-		return -ENOMEM;
-	while (off < len) {
-		size_t n = len - off < 1 << 18 ? (size_t)(len - off) : 1 << 18;
-		int r = io_pread_full(fd, chunk, n, off);
+	snprintf(ret, LAYOUT_TMP_NAME_SIZE, ".%.80s.%ld.%u", name, (long)getpid(),
+		 atomic_fetch_add(&serial, 1));
+	unlinkat(dir, ret, 0);	/* of a process that died, with our number */
+	out = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return out < 0 ? -errno : out;
+}
 
-		if (r == 0)
-			r = io_write_full(out, chunk, n);
-		if (r < 0)
-			return r;
-		off += n;
-	}
+static int tmp_publish(int dir, int out, const char *tmp, const char *name)
+{
+	if (fsync(out) < 0 || renameat(dir, tmp, dir, name) < 0 || fsync(dir) < 0)
+		return -errno;
 	return 0;
 }
 
 /* dir/name := the bytes, all or nothing. */
-static int put_file(int dir, const char *name, const void *data, int fd, uint64_t len)
+static int put_file(int dir, const char *name, const void *data, size_t len)
 {
-	static atomic_uint serial;	/* two threads may put one blob */
 	cleanup_close int out = -1;
-	char tmp[128];
+	char tmp[LAYOUT_TMP_NAME_SIZE];
 	int r;
 
-	snprintf(tmp, sizeof(tmp), ".%.80s.%ld.%u", name, (long)getpid(),
-		 atomic_fetch_add(&serial, 1));
-	unlinkat(dir, tmp, 0);	/* of a process that died, with our number */
-	out = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	out = tmp_open(dir, name, tmp);
 	if (out < 0)
-		return -errno;
-	r = write_all(out, data, fd, len);
-	if (r == 0 && fsync(out) < 0)
-		r = -errno;
-	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
-		r = -errno;
-	if (r < 0) {
+		return out;
+	r = io_write_full(out, data, len);
+	if (r == 0)
+		r = tmp_publish(dir, out, tmp, name);
+	if (r < 0)
 		unlinkat(dir, tmp, 0);
-		return r;
-	}
-	return fsync(dir) < 0 ? -errno : 0;
+	return r;
 }
 
 /* A directory below the layout that can be written to and synced. */
@@ -97,25 +85,78 @@ bool layout_has_blob(struct oci_repo *repo, const struct digest *digest, uint64_
 	       (size == UINT64_MAX || (uint64_t)sb.st_size == size);
 }
 
-int layout_put_blob(struct oci_repo *repo, const struct digest *digest, const void *data,
-		    int fd, uint64_t len, struct err *err)
+/* blobs/sha256, made if need be. */
+static int open_blobs(struct oci_repo *repo, struct err *err)
 {
-	cleanup_close int dir = -1;
+	cleanup_close int blobs = -1;
+	int dir;
+
+	if (mkdirat(repo->dir_fd, "blobs", 0755) < 0 && errno != EEXIST)
+		return put_error(repo, -errno, "blobs", err);
+	blobs = open_dir(repo, "blobs");
+	if (blobs < 0 || (mkdirat(blobs, "sha256", 0755) < 0 && errno != EEXIST))
+		return put_error(repo, blobs < 0 ? blobs : -errno, "blobs/sha256", err);
+	dir = open_dir(repo, "blobs/sha256");
+	return dir < 0 ? put_error(repo, dir, "blobs/sha256", err) : dir;
+}
+
+int layout_put_blob(struct oci_repo *repo, const struct digest *digest, const void *data,
+		    size_t len, struct err *err)
+{
+	cleanup_close int dir = open_blobs(repo, err);
 	char hex[DIGEST_HEX_LEN + 1];
 	int r;
 
-	if ((mkdirat(repo->dir_fd, "blobs", 0755) < 0 && errno != EEXIST))
-		return put_error(repo, -errno, "blobs", err);
-	dir = open_dir(repo, "blobs");
-	if (dir < 0 || (mkdirat(dir, "sha256", 0755) < 0 && errno != EEXIST))
-		return put_error(repo, dir < 0 ? dir : -errno, "blobs/sha256", err);
-	close(dir);
-	dir = open_dir(repo, "blobs/sha256");
 	if (dir < 0)
-		return put_error(repo, dir, "blobs/sha256", err);
+		return dir;
 	digest_format_hex(digest, hex);
-	r = put_file(dir, hex, data, fd, len);
+	r = put_file(dir, hex, data, len);
 	return r < 0 ? put_error(repo, r, "blobs/sha256", err) : 0;
+}
+
+int layout_tmp_open(struct oci_repo *repo, const struct digest *digest,
+		    struct layout_tmp *ret, struct err *err)
+{
+	int r;
+
+	ret->repo = repo;
+	ret->fd = -1;
+	ret->dir = open_blobs(repo, err);
+	if (ret->dir < 0)
+		return ret->dir;
+	digest_format_hex(digest, ret->hex);
+	r = tmp_open(ret->dir, ret->hex, ret->name);
+	if (r < 0) {
+		layout_tmp_done(ret);
+		return put_error(repo, r, "blobs/sha256", err);
+	}
+	ret->fd = r;
+	return 0;
+}
+
+int layout_tmp_write(struct layout_tmp *t, const void *data, size_t len, struct err *err)
+{
+	int r = io_write_full(t->fd, data, len);
+
+	return r < 0 ? put_error(t->repo, r, "blobs/sha256", err) : 0;
+}
+
+int layout_tmp_commit(struct layout_tmp *t, struct err *err)
+{
+	int r = tmp_publish(t->dir, t->fd, t->name, t->hex);
+
+	return r < 0 ? put_error(t->repo, r, "blobs/sha256", err) : 0;
+}
+
+void layout_tmp_done(struct layout_tmp *t)
+{
+	if (t->fd >= 0) {
+		unlinkat(t->dir, t->name, 0);	/* gone already if it was published */
+		close(t->fd);
+	}
+	if (t->dir >= 0)
+		close(t->dir);
+	t->fd = t->dir = -1;
 }
 
 static json_t *make_entry(const char *tag, const struct oci_desc *desc)
@@ -163,7 +204,7 @@ static int write_index(struct oci_repo *repo, const json_t *doc, struct err *err
 	int r = !text ? -ENOMEM : dir;
 
 	if (r >= 0)
-		r = put_file(dir, "index.json", text, -1, strlen(text));
+		r = put_file(dir, "index.json", text, strlen(text));
 	return r < 0 ? put_error(repo, r, "index.json", err) : 0;
 }
 
@@ -219,8 +260,8 @@ int oci_layout_create(const char *path, struct err *err)
 	if (dir < 0)
 		return err_sys(err, errno, "image layout %s", path);
 	if (faccessat(dir, "oci-layout", F_OK, 0) < 0)
-		r = put_file(dir, "oci-layout", LAYOUT_FILE, -1, strlen(LAYOUT_FILE));
+		r = put_file(dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE));
 	if (r == 0 && faccessat(dir, "index.json", F_OK, 0) < 0)
-		r = put_file(dir, "index.json", EMPTY_INDEX, -1, strlen(EMPTY_INDEX));
+		r = put_file(dir, "index.json", EMPTY_INDEX, strlen(EMPTY_INDEX));
 	return r < 0 ? err_sys(err, -r, "image layout %s", path) : 0;
 }

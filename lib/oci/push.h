@@ -18,16 +18,12 @@ int oci_layout_create(const char *dir, struct err *err);
 int oci_blob_exists(struct oci_client *c, const struct oci_ref *ref,
 		    const struct oci_desc *desc, struct err *err);
 
-/* desc: digest and size; data: desc->size bytes. Nothing is sent if it is there already. */
+/*
+ * desc: digest and size; data: desc->size bytes. Nothing is sent if it is there already.
+ * Larger blobs, which come from elsewhere, pass through: transfer.h.
+ */
 int oci_blob_put(struct oci_client *c, const struct oci_ref *ref,
 		 const struct oci_desc *desc, const void *data, struct err *err);
-/*
- * The same from a file, which must not change meanwhile. chunk_bytes 0: in one request,
- * else in pieces of that size, for registries behind proxies that limit bodies.
- */
-int oci_blob_put_fd(struct oci_client *c, const struct oci_ref *ref,
-		    const struct oci_desc *desc, int fd, uint64_t chunk_bytes,
-		    struct err *err);
 
 /*
  * Under ref's tag, or by digest if it has none (or has a digest, which must be right). ret

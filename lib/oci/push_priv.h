@@ -6,6 +6,8 @@
 #include "oci/doc.h"
 #include "oci/push.h"
 
+/* The blob is there, with that size: 1; 0 not; or -errno. */
+int push_has_blob(struct oci_repo *repo, const struct oci_desc *desc, struct err *err);
 /* media type, digest and size of a manifest. */
 int push_describe(const char *media_type, const void *data, size_t len,
 		  struct oci_desc *ret, struct err *err);

@@ -32,7 +32,7 @@ static int registry_read(struct oci_repo *repo, const struct oci_desc *desc, uin
 	cleanup_free struct oci_read *box = malloc(sizeof(*box));
 	char path[DIGEST_TEXT_SIZE + 8] = "blobs/";
 	struct call_spec spec = {
-		.method = "GET", .path = path, .cap = HOST_CAP_PULL, .body_fd = -1,
+		.method = "GET", .path = path, .cap = HOST_CAP_PULL,
 		.is_blob = true, .digest = desc->digest, .off = off, .len = len,
 		.blob_size = desc->size, .background = read->background,
 		.deadline_ms = read->deadline_ms, .ops = &read_ops, .arg = box,

@@ -34,7 +34,7 @@ static int get_fallback(struct oci_repo *repo, const char *tag, json_t **ret, st
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_reply struct doc_reply reply = { 0 };
 	char path[160];
-	struct call_spec spec = { .method = "GET", .path = path, .body_fd = -1,
+	struct call_spec spec = { .method = "GET", .path = path,
 				  .cap = PUSH_CAPS, .headers = { "Accept: " MEDIA_OCI_INDEX } };
 	struct err e = ERR_INIT;
 	int r;
@@ -193,7 +193,7 @@ static int list_referrers(struct oci_repo *repo, const struct digest *subject,
 	cleanup_reply struct doc_reply reply = { 0 };
 	cleanup_json json_t *doc = NULL;
 	char path[256], digest[DIGEST_TEXT_SIZE];
-	struct call_spec spec = { .method = "GET", .path = path, .body_fd = -1,
+	struct call_spec spec = { .method = "GET", .path = path,
 				  .cap = HOST_CAP_PULL | HOST_CAP_RESOLVE,
 				  .headers = { "Accept: " MEDIA_OCI_INDEX } };
 	int r;
@@ -276,7 +276,7 @@ static int delete_manifest(struct oci_repo *repo, const struct digest *digest,
 			   struct err *err)
 {
 	char path[DIGEST_TEXT_SIZE + 16] = "manifests/";
-	struct call_spec spec = { .method = "DELETE", .path = path, .body_fd = -1,
+	struct call_spec spec = { .method = "DELETE", .path = path,
 				  .cap = PUSH_CAPS };
 	cleanup_reply struct doc_reply reply = { 0 };
 	int r;

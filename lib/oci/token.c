@@ -333,7 +333,7 @@ static void token_send(struct auth_state *st)
 	struct buf basic = BUF_INIT(TOKEN_MAX_BYTES);
 	const char *headers[3] = { "Accept: application/json" };
 	struct http_ask ask = { .method = "GET", .url = st->url, .headers = headers,
-				.tls = &st->host->conf.tls, .body_fd = -1,
+				.tls = &st->host->conf.tls,
 				.ops = &token_ops, .arg = st };
 	struct err err = ERR_INIT;
 	int r = 0;

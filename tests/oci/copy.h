@@ -6,27 +6,19 @@
 #ifndef LZ_TESTS_OCI_COPY_H
 #define LZ_TESTS_OCI_COPY_H
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/cleanup.h"
 #include "oci/image.h"
 #include "oci/push.h"
+#include "oci/transfer.h"
 
-/* Through a temporary file, as a large blob would go. */
 static int copy_blob(struct oci_client *c, const struct oci_ref *from,
 		     const struct oci_ref *to, const struct oci_desc *desc, uint64_t chunk_bytes,
 		     struct err *err)
 {
-	char name[] = "/tmp/oci-copy.XXXXXX";
-	cleanup_close int fd = mkstemp(name);
-	int r;
+	const struct oci_transfer t = { .from = from, .to = to, .desc = desc,
+					.chunk_bytes = chunk_bytes };
 
-	if (fd < 0)
-		return err_sys(err, errno, "%s", name);
-	unlink(name);
-	r = oci_blob_get_fd(c, from, desc, fd, err);
-	return r < 0 ? r : oci_blob_put_fd(c, to, desc, fd, chunk_bytes, err);
+	return oci_blob_transfer(c, &t, NULL, err);
 }
 
 static int copy_manifest(struct oci_client *c, const struct oci_image *img,
