@@ -107,7 +107,7 @@ static void request_done(void *arg, const struct err *err, const struct call_rep
 	if (err) {
 		e = *err;
 		/* 404: the registry has lost the session. */
-		u->is_broken = e.kind == ERR_NETWORK || e.num == ENOENT;
+		u->is_broken = e.kind == ERR_NETWORK || reply->status == 404;
 		conclude(u, &e);
 		return;
 	}
