@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cli/indexing.h"
+#include "cli/progress.h"
 #include "index/copy.h"
 #include "oci/json.h"
 #include "oci/manifest.h"
@@ -24,6 +25,7 @@
 
 DEFINE_CLEANUP(struct index_result *, index_result_free, result_freep)
 DEFINE_CLEANUP(struct copy *, copy_free, copy_freep)
+DEFINE_CLEANUP(struct progress *, progress_free, progress_freep)
 
 struct conversion {
 	struct indexing w;
@@ -121,9 +123,10 @@ static int plan_other(struct conversion *v, struct copy *k, const json_t *o, str
 /* What the new index of images keeps of the old one, with the SOCI indexes v1 of it. */
 static int copy_others(struct conversion *v, struct err *err)
 {
+	cleanup_(progress_freep) struct progress *progress = progress_new("blob");
 	const struct copy_opts opts = { .client = &v->w.client, .threads = v->w.opts.threads,
 					.chunk_bytes = v->w.opts.chunk_bytes,
-					.watch = v->w.opts.watch };
+					.watch = progress_watch(progress) };
 	cleanup_json json_t *doc = NULL;
 	cleanup_(copy_freep) struct copy *k = NULL;
 	struct copy_stats stats;

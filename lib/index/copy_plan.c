@@ -188,6 +188,7 @@ static int add_doc(struct copy *k, struct copy_doc *d, enum look look, unsigned 
 		r = add_list(k, doc, look, depth, err);
 	} else {
 		describe(doc, d);
+		d->is_image = d->is_image && look == LOOK_IMAGE;
 		d->refs = k->nrefs;
 		r = add_parts(k, doc, !d->is_optional, err);
 		d->nrefs = k->nrefs - d->refs;
@@ -219,7 +220,7 @@ static int add(struct copy *k, const struct digest *digest, enum look look, unsi
 		buf_done(&d.bytes);
 		return r;
 	}
-	return d.is_image && look == LOOK_IMAGE ? add_indexes_of(k, digest, err) : 0;
+	return d.is_image ? add_indexes_of(k, digest, err) : 0;
 }
 
 int copy_add(struct copy *k, const struct digest *digest, struct err *err)

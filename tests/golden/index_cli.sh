@@ -179,6 +179,48 @@ ok $? "an image that was converted stays the same when converted again"
 ok $? "and names its index"
 "$cli" index rm oci:v2:t 2>err; grep -q "part of the image" err
 ok $? "which cannot be removed alone"
+# --- several platforms, a layer twice ------------------------------------------------------
+"$top/tests/tools/multi-layout" m "$fx"/layers/{nodot2,gzv-lvl6,nodot2}.tar.gz
+"$cli" create oci:m:t --min-layer-size 0 --all-platforms --json >out.json 2>err
+[ "$(json out.json '[i["platform"] for i in d], [l["state"] for l in d[0]["layers"]]')" = \
+	"(['linux/amd64', 'linux/arm64'], ['indexed', 'indexed', 'indexed'])" ] &&
+	[ "$(json out.json 'd[0]["layers"][0] == d[0]["layers"][2]')" = True ]
+ok $? "create --all-platforms, a layer twice in each image"
+"$cli" index list oci:m:t --all-platforms --json >list.json
+[ "$(json list.json '[(i["platform"], i["version"], i["ztocs"]) for i in d]')" = \
+	"[('linux/amd64', 'v1', 3), ('linux/arm64', 'v1', 3)]" ]
+ok $? "both have an index"
+"$cli" convert oci:m:t oci:one:t --min-layer-size 0 --platform linux/amd64 >/dev/null 2>err
+"$cli" index list oci:one:t --all-platforms --json >list.json
+[ "$(json list.json '[(i["platform"], i["version"]) for i in d]')" = \
+	"[('linux/amd64', 'v2'), ('linux/arm64', 'v1')]" ]
+ok $? "convert of one platform leaves the other its index v1"
+python3 - m one <<'PY'
+import json, sys
+def top(d):
+    e = [m for m in json.load(open(d + "/index.json"))["manifests"] if "annotations" in m][0]
+    return json.load(open(d + "/blobs/sha256/" + e["digest"][7:]))["manifests"]
+old, new = map(top, sys.argv[1:])
+assert [m["platform"]["architecture"] for m in new] == ["amd64", "arm64", "unknown", "amd64"], new
+assert new[1:3] == old[1:3], (new, old)
+PY
+ok $? "and its manifest, and the attestation, as they were"
+"$cli" convert oci:m:t oci:two:t --min-layer-size 0 --all-platforms >/dev/null 2>err &&
+	[ "$("$cli" index list oci:two:t --all-platforms --json | grep -c '"version": "v2"')" = 2 ]
+ok $? "convert --all-platforms"
+"$cli" push oci:two:t oci:three --json >out.json 2>err
+[ "$(json out.json 'd["images"], d["indexes"], d["indexes_incomplete"]')" = "(2, 2, 0)" ] &&
+	diff <(ls two/blobs/sha256) <(ls three/blobs/sha256)
+ok $? "push of all of it"
+"$cli" push oci:one:t oci:arm --platform linux/arm64 --json >out.json 2>err
+[ "$(json out.json 'd["images"], d["indexes"]')" = "(1, 1)" ] && "$cli" index list oci:arm -p linux/arm64 | grep -q " v1 "
+ok $? "push of one platform, with its index"
+"$cli" index info oci:m:t -p linux/arm64 --json >info.json
+rm "$(blob m "$(json info.json 'd["layers"][0]["digest"]')")"
+"$cli" push oci:m:t oci:less --json >out.json 2>err
+[ "$(json out.json 'd["images"], d["indexes"], d["indexes_incomplete"]')" = "(2, 0, 2)" ] &&
+	grep -q "left out" err && [ "$("$cli" index list oci:less --all-platforms --json)" = "[]" ]
+ok $? "push: indexes whose zTOC is lost stay behind, and that is said"
 mkdir fifo && mkfifo fifo/index.json
 timeout 10 "$cli" index list oci:fifo 2>err; [ $? = 1 ] && grep -q "index.json: not a regular" err
 ok $? "a layout whose index.json is a FIFO is refused, not waited for"
