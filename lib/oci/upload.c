@@ -175,7 +175,10 @@ void upload_body_ready(struct upload *u)
 		call_body_ready(u->req);
 }
 
-/* Whoever gives up leaves nothing behind, where the registry lets him; it need not answer. */
+/*
+ * Whoever gives up leaves nothing behind, where the registry lets him (docker-registry 2.8
+ * refuses when the session broke off within a request; it purges such sessions later).
+ */
 static void forget_session(struct upload *u)
 {
 	struct oci_client *c = u->repo->client;
