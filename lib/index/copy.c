@@ -130,7 +130,8 @@ static int send_blobs(struct blobs_work *w, struct copy_stats *stats, struct err
 	}
 	if (watch)
 		watch->begin(watch->arg, w->progress, k->nblobs);
-	r = workers_run(w->opts->client, w->opts->threads, k->nblobs, blob_job, w, err);
+	r = workers_run(w->opts->client, w->opts->threads, w->progress, k->nblobs, blob_job, w,
+			err);
 	if (watch)
 		watch->end(watch->arg);
 	count_blobs(w, stats);

@@ -54,7 +54,8 @@ static int run_layers(struct index_work *w, struct err *err)
 
 	if (watch)
 		watch->begin(watch->arg, w->progress, w->img->nlayers);
-	r = workers_run(w->client, w->opts->threads, w->img->nlayers, layer_job, w, err);
+	r = workers_run(w->client, w->opts->threads, w->progress, w->img->nlayers, layer_job, w,
+			err);
 	if (r == 0)
 		fill_repeated(w);
 	if (watch)

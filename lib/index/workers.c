@@ -14,10 +14,16 @@
 
 DEFINE_CLEANUP(struct oci_client *, oci_client_free, oci_client_freep)
 
+struct job {
+	uint64_t size;
+	uint32_t number;
+};
+
 struct workers {
 	struct oci_opts client;		/* its stop flag is halt */
 	workers_fn fn;
 	void *arg;
+	struct job *jobs;
 	uint32_t n;
 	atomic_uint next;		/* job that the next free thread takes */
 	atomic_bool halt;
@@ -56,7 +62,7 @@ static void work(struct workers *w)
 
 		if (job >= w->n)
 			break;
-		if (w->fn(w->arg, w, c, job, &err) < 0)
+		if (w->fn(w->arg, w, c, w->jobs[job].number, &err) < 0)
 			note_failure(w, &err);
 	}
 }
@@ -102,15 +108,31 @@ static unsigned count_threads(unsigned wanted, uint32_t jobs)
 	return wanted < jobs ? wanted : jobs;
 }
 
-int workers_run(const struct oci_opts *client, unsigned threads, uint32_t n, workers_fn fn,
-		void *arg, struct err *err)
+static int larger_first(const void *a, const void *b)
 {
-	struct workers w = { .client = *client, .fn = fn, .arg = arg, .n = n,
+	const struct job *x = a, *y = b;
+
+	if (x->size != y->size)
+		return x->size > y->size ? -1 : 1;
+	return x->number < y->number ? -1 : 1;
+}
+
+int workers_run(const struct oci_opts *client, unsigned threads,
+		const struct index_progress *blobs, uint32_t n, workers_fn fn, void *arg,
+		struct err *err)
+{
+	cleanup_free struct job *jobs = calloc(n ? n : 1, sizeof(*jobs));
+	struct workers w = { .client = *client, .fn = fn, .arg = arg, .jobs = jobs, .n = n,
 			     .lock = PTHREAD_MUTEX_INITIALIZER,
 			     .over = PTHREAD_COND_INITIALIZER };
 	unsigned want = count_threads(threads, n), started = 0;
 	pthread_t ids[THREADS_MAX];
 
+	if (!jobs)
+		return err_sys(err, ENOMEM, "list of blobs");
+	for (uint32_t i = 0; i < n; i++)
+		jobs[i] = (struct job){ blobs[i].size, i };
+	qsort(jobs, n, sizeof(*jobs), larger_first);
 	w.client.stop = &w.halt;
 	w.running = want;
 	while (started < want && pthread_create(&ids[started], NULL, work_thread, &w) == 0)
