@@ -56,9 +56,12 @@ struct cli_command {
 
 /*
  * Run the command that argv[1] names; table ends with a NULL name. `prog` is what stands
- * before it ("lazyerofs", "lazyerofs ztoc"). Handles --help and --version.
+ * before it ("lazyerofs", "lazyerofs ztoc"). Handles --help and --version; opts (NULL: none)
+ * are what else may stand before the command, for the help alone.
  */
-int cli_dispatch(const char *prog, const struct cli_command *table, int argc, char **argv);
+struct cli_opt;
+int cli_dispatch(const char *prog, const struct cli_command *table, const struct cli_opt *opts,
+		 int argc, char **argv);
 
 /* --- options ----------------------------------------------------------------------- */
 
@@ -73,7 +76,8 @@ struct cli_opt {
 	enum cli_opt_kind kind;
 	char letter;		/* '\0': long form only */
 	const char *name;
-	const char *arg;	/* word for the value in the help; NULL for a flag */
+	const char *arg;	/* word for the value in the help; NULL for a flag. FILE, DIR */
+				/* and "one|two" (all that there are) are completed by shells */
 	const char *help;
 	void *var;
 };
@@ -89,7 +93,7 @@ struct cli_opt {
 
 struct cli_usage {
 	const char *command;	/* words after "lazyerofs" */
-	const char *args;
+	const char *args;	/* completed: FILE, DIR, LAYER, ZTOC; IMAGE, SRC, DST */
 	const char *text;
 	const struct cli_opt *opts;	/* ends with CLI_OPT_END; NULL: none */
 	int min_args, max_args;	/* max_args < 0: any number */

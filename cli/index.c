@@ -390,5 +390,5 @@ int cmd_index(int argc, char **argv)
 		{ NULL, NULL, NULL },
 	};
 
-	return cli_dispatch("lazyerofs index", table, argc, argv);
+	return cli_dispatch("lazyerofs index", table, NULL, argc, argv);
 }

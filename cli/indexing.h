@@ -45,7 +45,8 @@ struct indexing {
 		     "skip global PAX headers and junk after the gzip data, which soci refuses", \
 		     &(w)->opts.lenient),                                                \
 	CLI_OPT_FLAG('f', "force", "build all zTOCs anew", &(w)->opts.force),             \
-	CLI_OPT_STR('\0', "compat", "VERSION", "soci-0.2 (default) or soci-0.1 (before 0.10)", \
+	CLI_OPT_STR('\0', "compat", "soci-0.2|soci-0.1",                              \
+		    "the soci to be like (default: soci-0.2; soci-0.1: before 0.10)",    \
 		    &(w)->compat),                                                       \
 	CLI_OPT_STR('\0', "optimizations", "xattr",                                        \
 		    "mark layers without extended attributes, as soci does",             \

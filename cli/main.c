@@ -20,12 +20,17 @@ static const struct cli_command commands[] = {
 	{ NULL, NULL, NULL },
 };
 
+/* Goes before the command. */
+static const struct cli_opt opts[] = {
+	{ CLI_STR, '\0', "run-dir", "DIR", "where the daemon's sockets are", NULL },
+	CLI_OPT_END
+};
+
 int main(int argc, char **argv)
 {
 	int rc;
 
 	setlocale(LC_CTYPE, "");
-	/* The one option that goes before the command. */
 	if (argc > 2 && strcmp(argv[1], "--run-dir") == 0) {
 		admin_client_set_run_dir(argv[2]);
 		argv[2] = argv[0];
@@ -37,7 +42,7 @@ int main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
-	rc = cli_dispatch("lazyerofs", commands, argc, argv);
+	rc = cli_dispatch("lazyerofs", commands, opts, argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_warn("cannot write to standard output: %s", strerror(errno));
 		if (rc == CLI_OK)

@@ -12,24 +12,51 @@
 #define OPT_LONG_BASE 256
 #define OPT_HELP 'h'
 
-static void print_commands(const char *prog, const struct cli_command *table, FILE *f)
+/* "  -x, --name=ARG  help": the completions of the shells read these lines, too. */
+static void print_option(const struct cli_opt *o, FILE *f)
 {
-	fprintf(f, "Usage: %s COMMAND [ARGUMENTS]\n\nCommands:\n", prog);
+	char left[64];
+
+	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
+		 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->arg ? "=" : "",
+		 o->arg ? o->arg : "");
+	fprintf(f, "  %-30s %s\n", left, o->help);
+}
+
+static void print_options(const struct cli_opt *opts, bool has_version, FILE *f)
+{
+	static const struct cli_opt help = CLI_OPT_FLAG(OPT_HELP, "help", "show this help", NULL);
+	static const struct cli_opt version = CLI_OPT_FLAG('V', "version", "show the version", NULL);
+
+	fputs("\nOptions:\n", f);
+	for (; opts && opts->name; opts++)
+		print_option(opts, f);
+	print_option(&help, f);
+	if (has_version)
+		print_option(&version, f);
+}
+
+static void print_commands(const char *prog, const struct cli_command *table,
+			   const struct cli_opt *opts, FILE *f)
+{
+	fprintf(f, "Usage: %s [OPTIONS] COMMAND [ARGUMENTS]\n\nCommands:\n", prog);
 	for (; table->name; table++)
 		fprintf(f, "  %-12s %s\n", table->name, table->summary);
+	print_options(opts, true, f);
 	fprintf(f, "\n`%s COMMAND --help` tells more about a command.\n", prog);
 }
 
-int cli_dispatch(const char *prog, const struct cli_command *table, int argc, char **argv)
+int cli_dispatch(const char *prog, const struct cli_command *table, const struct cli_opt *opts,
+		 int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 
 	if (!word) {
-		print_commands(prog, table, stderr);
+		print_commands(prog, table, opts, stderr);
 		return CLI_USAGE;
 	}
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
-		print_commands(prog, table, stdout);
+		print_commands(prog, table, opts, stdout);
 		return CLI_OK;
 	}
 	if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
@@ -45,18 +72,10 @@ int cli_dispatch(const char *prog, const struct cli_command *table, int argc, ch
 
 static void print_usage(const struct cli_usage *u)
 {
-	printf("Usage: lazyerofs %s%s%s%s\n\n%s\n\nOptions:\n", u->command,
+	printf("Usage: lazyerofs %s%s%s%s\n\n%s\n", u->command,
 	       u->opts && u->opts->name ? " [OPTIONS]" : "", *u->args ? " " : "", u->args,
 	       u->text);
-	for (const struct cli_opt *o = u->opts; o && o->name; o++) {
-		char left[64];
-
-		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
-			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
-			 o->arg ? "=" : "", o->arg ? o->arg : "");
-		printf("  %-28s %s\n", left, o->help);
-	}
-	printf("  %-28s %s\n", "-h, --help", "show this help");
+	print_options(u->opts, false, stdout);
 }
 
 int cli_parse_size(const char *text, uint64_t *ret)

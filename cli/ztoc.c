@@ -21,7 +21,7 @@ static const struct cli_command commands[] = {
 
 int cmd_ztoc(int argc, char **argv)
 {
-	return cli_dispatch("lazyerofs ztoc", commands, argc, argv);
+	return cli_dispatch("lazyerofs ztoc", commands, NULL, argc, argv);
 }
 
 int ztoc_file_open(struct ztoc_file *f, const char *path, struct err *err)

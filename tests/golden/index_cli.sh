@@ -151,11 +151,12 @@ complete_words() { # WORD...: what bash would offer for the last
 		# shellcheck disable=SC1091
 		. "$top/cli/completion/lazyerofs.bash"
 		COMP_WORDS=("$cli" "$@") COMP_CWORD=$#
-		_lazyerofs
+		COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
+		_lazyerofs 2>/dev/null	# compopt works under readline only
 		echo "${COMPREPLY[*]}"
 	)
 }
-[ "$(complete_words index "")" = "list ls info rm" ] && [ "$(complete_words create --sp)" = "--span-size" ] &&
+[ "$(complete_words index "")" = "list ls info rm" ] && [ "$(complete_words create --sp)" = "--span-size=" ] &&
 	[ "$(complete_words conv)" = convert ]
 ok $? "bash completion: commands, subcommands, options"
 
