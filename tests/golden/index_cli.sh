@@ -82,6 +82,25 @@ ok $? "after the last, the layout holds what it held at first"
 "$cli" index rm oci:l:t 2>err; [ $? = 1 ] && grep -q "no such SOCI index" err
 ok $? "index rm where there is none"
 
+# --- many images in one layout ------------------------------------------------------------
+layout x-emptyonly many
+"$cli" create oci:many:t --min-layer-size 0 >/dev/null 2>&1
+layout main l
+"$cli" push oci:l:t oci:many:main >/dev/null 2>&1
+for span in 100K 200K 300K 400K 500K 600K 700K 800K 900K; do
+	"$cli" create oci:many:main --min-layer-size 0 --span-size $span >/dev/null 2>&1
+done
+"$cli" index list oci:many:main --json >list.json && [ "$(json list.json 'len({i["digest"] for i in d})')" = 9 ]
+ok $? "nine indexes of one image are all listed"
+"$cli" index list oci:many:t --json >list.json && [ "$(json list.json 'len(d)')" = 1 ]
+ok $? "and do not hide that of another image"
+"$cli" create oci:many:t --min-layer-size 0 --json >again.json 2>/dev/null
+json again.json '{l["state"] for l in d[0]["layers"]}' | grep -q "'was indexed'"
+ok $? "whose zTOCs are used again"
+"$cli" index rm oci:many:main --all >/dev/null && "$cli" index list oci:many:main --json >list.json &&
+	[ "$(json list.json 'len(d)')" = 0 ] && "$cli" index info oci:many:t >/dev/null
+ok $? "index rm --all takes the nine alone"
+
 # --- refusals -----------------------------------------------------------------------------
 refuse() { # IMAGE TEXT OPTIONS...
 	layout "$1" l
