@@ -162,6 +162,63 @@ ok $? "a path that no layer has is told"
 [ ! -s c2/index.json ] || ! grep -q ref.name c2/index.json
 ok $? "a layer that cannot be copied: no tag is set"
 
+# --- an index of images ------------------------------------------------------------------
+# Two of one platform, told apart by os.version alone, and a third.
+layout x-emptyonly multi
+"$cli" push oci:multi:t oci:multi:two >/dev/null 2>&1
+layout main l
+"$cli" push oci:l:t oci:multi:one >/dev/null 2>&1
+layout x-hlsize l
+"$cli" push oci:l:t oci:multi:three >/dev/null 2>&1
+cat >list.py <<'PY'
+import hashlib, json, sys
+doc = json.load(open("multi/index.json"))
+def put(name, obj):
+    data = json.dumps(obj).encode()
+    h = hashlib.sha256(data).hexdigest()
+    open("multi/blobs/sha256/" + h, "wb").write(data)
+    doc["manifests"] = [m for m in doc["manifests"]
+                        if m.get("annotations", {}).get("org.opencontainers.image.ref.name") != name]
+    doc["manifests"].append({"mediaType": obj["mediaType"], "digest": "sha256:" + h, "size": len(data),
+                             "annotations": {"org.opencontainers.image.ref.name": name}})
+    json.dump(doc, open("multi/index.json", "w"))
+def tagged(name):
+    return next({k: m[k] for k in ("mediaType", "digest", "size")} for m in doc["manifests"]
+                if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == name)
+if sys.argv[1] == "make":
+    windows = {"architecture": "amd64", "os": "windows"}
+    put("all", {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        dict(tagged("one"), platform=dict(windows, **{"os.version": "10.0.1"})),
+        dict(tagged("two"), platform=dict(windows, **{"os.version": "10.0.2"})),
+        dict(tagged("three"), platform={"architecture": "arm64", "os": "linux", "variant": "v8"})]})
+else:  # as tools write it that know no artifactType
+    index = json.load(open("multi/blobs/sha256/" + tagged(sys.argv[2])["digest"][7:]))
+    for m in index["manifests"]:
+        m.pop("artifactType", None)
+    put(sys.argv[3], index)
+PY
+python3 list.py make
+"$cli" create oci:multi:all --all-platforms --min-layer-size 0 --json >out.json 2>/dev/null
+[ "$(json out.json 'len({i["manifest"] for i in d})')" = 3 ]
+ok $? "create --all-platforms: both images of one platform, too"
+shape() { # TAG: the entries of an image index
+	json multi/index.json 'next(m["digest"] for m in d["manifests"] if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == "'"$1"'")' >digest
+	json "$(blob multi "$(cat digest)")" '[("soci" if "com.amazon.soci.image-manifest-digest" in m.get("annotations", {}) else "v2" if m.get("annotations") else "image") + " " + m["platform"].get("os.version", m["platform"].get("variant", "?")) for m in d["manifests"]]'
+}
+"$cli" convert oci:multi:all oci:multi:conv -p linux/arm64 --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv)" = "['image 10.0.1', 'image 10.0.2', 'v2 v8', 'soci v8']" ]
+ok $? "convert of one platform: it keeps its place and all that is said of it"
+"$cli" convert oci:multi:conv oci:multi:conv2 --all-platforms --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv2)" = "['v2 10.0.1', 'v2 10.0.2', 'v2 v8', 'soci v8', 'soci 10.0.1', 'soci 10.0.2']" ]
+ok $? "convert of all: the others follow"
+python3 list.py strip conv2 stripped
+"$cli" index list oci:multi:stripped --all-platforms --json >list.json &&
+	[ "$(json list.json '[i["version"] for i in d].count("v2")')" = 3 ]
+ok $? "an index whose artifactTypes were lost: SOCI indexes are no images"
+"$cli" convert oci:multi:stripped oci:multi:conv3 --all-platforms --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv3)" = "$(shape conv2)" ]
+ok $? "and converting it restores them"
+
 # --- completion ----------------------------------------------------------------------------
 complete_words() { # WORD...: what bash would offer for the last
 	(
