@@ -112,6 +112,18 @@ static int add_all(struct oci_client *c, const struct oci_ref *ref, struct cli_i
 	return r;
 }
 
+/* An image that stands alone is taken whatever it is for, unless one asks for another. */
+static int check_platform(const struct oci_image *img, const struct oci_platform *want,
+			  struct err *err)
+{
+	const struct oci_platform *p = &img->platform;
+
+	if (!strcmp(p->os, want->os) && !strcmp(p->arch, want->arch))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED, ENOENT, "the image is for %s/%s, not %s/%s", p->os,
+		       p->arch, want->os, want->arch);
+}
+
 static int add_named(struct oci_client *c, const struct cli_registry *reg,
 		     const struct oci_ref *ref, struct cli_images *ret, struct err *err)
 {
@@ -122,6 +134,8 @@ static int add_named(struct oci_client *c, const struct cli_registry *reg,
 		r = oci_platform_parse(reg->platforms.v[i], &platform, err);
 		if (r == 0)
 			r = add_image(c, ref, &platform, ret, err);
+		if (r == 0 && !ret->index.len)
+			r = check_platform(ret->v[ret->n - 1], &platform, err);
 	}
 	if (reg->platforms.n)
 		return r;

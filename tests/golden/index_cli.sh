@@ -211,6 +211,10 @@ ok $? "convert of one platform: it keeps its place and all that is said of it"
 "$cli" convert oci:multi:conv oci:multi:conv2 --all-platforms --min-layer-size 0 >/dev/null 2>&1
 [ "$(shape conv2)" = "['v2 10.0.1', 'v2 10.0.2', 'v2 v8', 'soci v8', 'soci 10.0.1', 'soci 10.0.2']" ]
 ok $? "convert of all: the others follow"
+layout main l
+"$cli" create oci:l:t -p linux/arm64 --min-layer-size 0 >/dev/null 2>err; [ $? = 1 ] &&
+	grep -q "is for linux/amd64, not linux/arm64" err
+ok $? "one image, another platform wanted: $(cat err)"
 python3 list.py strip conv2 stripped
 "$cli" index list oci:multi:stripped --all-platforms --json >list.json &&
 	[ "$(json list.json '[i["version"] for i in d].count("v2")')" = 3 ]
