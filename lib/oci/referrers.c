@@ -171,18 +171,21 @@ int oci_referrer_put(struct oci_client *c, const struct oci_ref *ref,
 
 static void add_all(struct oci_index_list *list, const json_t *doc, enum oci_index_found how)
 {
-	struct oci_desc cand[INDEX_MAX_CANDIDATES];
-	int n = index_candidates(doc, cand);
+	const json_t *e;
+	size_t i;
 
-	for (int i = 0; i < n && list->n < OCI_INDEX_LIST_MAX; i++) {
+	json_array_foreach(json_object_get(doc, "manifests"), i, e) {
+		struct oci_desc desc;
 		bool known = false;
 
+		if (list->n == OCI_INDEX_LIST_MAX || !index_is_candidate(e, &desc))
+			continue;
 		for (uint32_t k = 0; k < list->n; k++)
-			known |= digest_is_equal(&list->v[k].desc.digest, &cand[i].digest);
+			known |= digest_is_equal(&list->v[k].desc.digest, &desc.digest);
 		if (known)
 			continue;
 		list->v[list->n].found = how;
-		list->v[list->n++].desc = cand[i];
+		list->v[list->n++].desc = desc;
 	}
 }
 
@@ -215,26 +218,15 @@ static int list_referrers(struct oci_repo *repo, const struct digest *subject,
 static int list_layout(struct oci_repo *repo, const struct digest *subject,
 		       struct oci_index_list *list, struct err *err)
 {
-	cleanup_json json_t *doc = NULL;
-	struct oci_index_list all = { 0 };
-	int r = layout_index(repo, &doc, err);
+	struct oci_desc found[OCI_INDEX_LIST_MAX];
+	uint32_t n;
+	int r = layout_find_indexes(repo, subject, found, OCI_INDEX_LIST_MAX - list->n, &n, err);
 
-	if (r < 0)
-		return r;
-	add_all(&all, doc, OCI_INDEX_REFERRERS);
-	for (uint32_t i = 0; i < all.n; i++) {
-		cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
-		cleanup_json json_t *index = NULL;
-		struct digest of;
-
-		/* index.json does not say whose they are. */
-		if (doc_blob(repo, &all.v[i].desc, &b, NULL) == 0 && b.len &&
-		    jdoc_parse(b.data, b.len, "SOCI index", &index, NULL) == 0 &&
-		    jdoc_digest(json_object_get(index, "subject"), "digest", &of) == 0 &&
-		    digest_is_equal(&of, subject))
-			list->v[list->n++] = all.v[i];
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		list->v[list->n].found = OCI_INDEX_REFERRERS;
+		list->v[list->n++].desc = found[i];
 	}
-	return 0;
+	return r;
 }
 
 int oci_index_list(struct oci_client *c, const struct oci_image *img,
