@@ -37,6 +37,7 @@ bool index_state_is_end(int state);
 
 struct index_progress {
 	struct digest digest;
+	const char *name;		/* shown instead of the digest, or NULL */
 	uint64_t size;
 	_Atomic uint64_t bytes;		/* read so far */
 	_Atomic int state;		/* enum index_state */
