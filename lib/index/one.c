@@ -44,17 +44,6 @@ static bool is_as_wanted(const struct index_work *w, const struct ztoc *z)
 	       !memcmp(have.s, tool, have.len);
 }
 
-static int keep_bytes(struct index_work *w, uint32_t number, const void *data, size_t len,
-		      struct err *err)
-{
-	int r;
-
-	if (!w->opts->nprefetch)
-		return 0;
-	r = buf_add(&w->ztocs[number], data, len);
-	return r < 0 ? err_sys(err, -r, "zTOC") : 0;
-}
-
 static bool has_prefix(struct ztoc_str s, const char *prefix)
 {
 	size_t n = strlen(prefix);
@@ -91,18 +80,20 @@ static bool has_no_xattrs(const struct ztoc *z)
 	return true;
 }
 
-static int mark_xattrs(struct index_work *w, uint32_t number, const void *data, size_t len,
-		       struct err *err)
+/* What else is asked about a layer: its zTOC, which is not kept, tells. */
+static int look_into(struct index_work *w, uint32_t number, const void *data, size_t len,
+		     struct err *err)
 {
 	cleanup_(ztoc_freep) struct ztoc *z = NULL;
 	int r;
 
-	if (!w->opts->mark_no_xattrs)
+	if (!w->opts->mark_no_xattrs && !w->opts->nprefetch)
 		return 0;
 	r = ztoc_open(data, len, &z, err);
-	if (r == 0)
-		w->result->layers[number].no_xattrs = has_no_xattrs(z);
-	return r;
+	if (r < 0)
+		return r;
+	w->result->layers[number].no_xattrs = w->opts->mark_no_xattrs && has_no_xattrs(z);
+	return index_prefetch_find(w, number, z, err);
 }
 
 /* 1: the present zTOC serves; 0: build one. A broken or missing one is no failure. */
@@ -121,9 +112,7 @@ static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number
 		return 0;
 	r = oci_blob_put(c, w->dst, &layer->ztoc, bytes.data, err);
 	if (r == 0)
-		r = keep_bytes(w, number, bytes.data, bytes.len, err);
-	if (r == 0)
-		r = mark_xattrs(w, number, bytes.data, bytes.len, err);
+		r = look_into(w, number, bytes.data, bytes.len, err);
 	if (r < 0)
 		return r;
 	w->result->layers[number].ztoc = layer->ztoc;
@@ -156,9 +145,7 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 	desc.size = built.len;
 	r = oci_blob_put(c, w->dst, &desc, built.bytes, err);
 	if (r == 0)
-		r = keep_bytes(w, number, built.bytes, built.len, err);
-	if (r == 0)
-		r = mark_xattrs(w, number, built.bytes, built.len, err);
+		r = look_into(w, number, built.bytes, built.len, err);
 	if (r == 0) {
 		w->result->layers[number].ztoc = desc;
 		w->result->layers[number].spans = built.spans;
