@@ -99,12 +99,29 @@ int indexing_begin(struct indexing *w, const char *command)
 
 /* --- work -------------------------------------------------------------------------- */
 
-int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
-		 const struct oci_ref *dst, struct index_result **ret, struct err *err)
+static void format_platform(const struct oci_platform *p, char ret[96])
 {
-	return index_make(&w->client, src, img, dst,
-			  w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &w->opts, ret,
-			  err);
+	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
+}
+
+int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
+		 size_t n, const struct oci_ref *dst, struct index_result **ret,
+		 struct err *err)
+{
+	bool is_v1 = w->opts.version == SOCI_INDEX_V1;
+	struct err e = ERR_INIT;
+	char platform[96];
+	int r = index_make(&w->client, src, img, dst, is_v1 ? &img->manifest : NULL, &w->opts, ret,
+			   &e);
+
+	if (r == -ENODATA && ++w->nskipped < n) {
+		format_platform(&img->platform, platform);
+		cli_warn("%s: %s", platform, e.text);
+		return 1;
+	}
+	if (r < 0 && err)
+		*err = e;
+	return r;
 }
 
 /* --- report ------------------------------------------------------------------------ */
@@ -113,11 +130,6 @@ static bool has_ztoc(const struct index_result *res, uint32_t i)
 {
 	return res->layers[i].state == INDEX_BUILT ||
 	       res->layers[i].state == INDEX_REUSED;
-}
-
-static void format_platform(const struct oci_platform *p, char ret[96])
-{
-	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
 }
 
 static json_t *layer_json(const struct oci_layer *layer, const struct index_result *res,

@@ -24,6 +24,7 @@ struct indexing {
 	bool json;
 	json_t *report;			/* with --json: one entry per image */
 	struct progress *progress;
+	size_t nskipped;		/* images of which no layer could be indexed */
 };
 
 #define INDEXING_INIT(v)                                                                 \
@@ -63,9 +64,13 @@ struct indexing {
 
 /* Check and complete the options: -1, or the exit code. */
 int indexing_begin(struct indexing *w, const char *command);
-/* index_make() for one image. */
+/*
+ * index_make() for one image of n. One of several that has no layer to index is left out,
+ * with a warning: 1; the last of them only if another was indexed.
+ */
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
-		 const struct oci_ref *dst, struct index_result **ret, struct err *err);
+		 size_t n, const struct oci_ref *dst, struct index_result **ret,
+		 struct err *err);
 /* Tell what was made of img; manifest: the image that the index is for, at last. */
 int indexing_report(struct indexing *w, const struct oci_image *img,
 		    const struct oci_desc *manifest, const struct index_result *res,

@@ -180,7 +180,7 @@ int index_one(struct index_work *w, const struct workers *workers, struct oci_cl
 
 	set_state(w, number, INDEX_INDEXING);
 	if (layer->kind != OCI_LAYER_GZIP && layer->kind != OCI_LAYER_TAR) {
-		state = INDEX_SKIPPED_TYPE;
+		state = layer->kind == OCI_LAYER_ZSTD ? INDEX_SKIPPED_ZSTD : INDEX_SKIPPED_TYPE;
 	} else if (layer->desc.size < w->opts->min_layer_bytes) {
 		state = INDEX_SKIPPED_SMALL;
 	} else {

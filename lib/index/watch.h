@@ -23,7 +23,8 @@ enum index_state {
 	INDEX_BUILT,
 	INDEX_REUSED,		/* had a zTOC that serves */
 	INDEX_SKIPPED_SMALL,
-	INDEX_SKIPPED_TYPE,	/* zstd and others: the index stays valid without */
+	INDEX_SKIPPED_ZSTD,	/* a zTOC cannot index it: the index stays valid without */
+	INDEX_SKIPPED_TYPE,	/* the same of others */
 	/* of blobs that are copied: */
 	INDEX_COPIED,
 	INDEX_PRESENT,		/* was there */

@@ -41,9 +41,9 @@ for set in soci-0.4.1-default:soci-0.1 soci-head-default:soci-0.2; do
 			"$fx/index/${set%:*}/main.soci-index.json"
 	ok $? "create: main as ${set%:*}"
 done
-json out.json '[l["state"] for l in d[0]["layers"]][4]' | grep -q "skipped: type"
+json out.json '[l["state"] for l in d[0]["layers"]][4]' | grep -q "skipped: zstd"
 ok $? "a zstd layer is left out, and said to be"
-grep -q "skipped: type" err
+grep -q "skipped: zstd" err
 ok $? "also among the lines for people"
 
 # --- again, newest first, info, removal ---------------------------------------------------
@@ -302,6 +302,21 @@ rm "$(blob m "$(json info.json 'd["layers"][0]["digest"]')")"
 [ "$(json out.json 'd["images"], d["indexes"], d["indexes_incomplete"]')" = "(2, 0, 2)" ] &&
 	grep -q "left out" err && [ "$("$cli" index list oci:less --all-platforms --json)" = "[]" ]
 ok $? "push: indexes whose zTOC is lost stay behind, and that is said"
+for layers in "gzv-lvl6 -- noeof" "noeof -- gzv-lvl6"; do
+	rm -rf u v
+	# shellcheck disable=SC2046
+	"$top/tests/tools/multi-layout" u $(for l in $layers; do [ "$l" = -- ] && echo -- || echo "$fx/layers/$l.tar.gz"; done)
+	"$cli" convert oci:u:t oci:v:t --min-layer-size 100K --all-platforms >/dev/null 2>err &&
+		grep -q "lazyerofs: linux/a.*64: no layer could be indexed" err &&
+		[ "$("$cli" index list oci:v:t --all-platforms --json | grep -c '"version": "v2"')" = 1 ]
+	ok $? "convert: one platform of $layers has nothing to index, and stays as it is"
+	"$cli" create oci:u:t --min-layer-size 100K --all-platforms --json >out.json 2>err &&
+		[ "$(json out.json 'len(d)')" = 1 ]
+	ok $? "create likewise"
+done
+"$cli" convert oci:u:t oci:v:x --min-layer-size 1M --all-platforms >/dev/null 2>err
+[ $? = 1 ] && grep -q "no layer could be indexed" err && ! grep -q '"x"' v/index.json
+ok $? "but an image of which no platform can be indexed is refused"
 mkdir fifo && mkfifo fifo/index.json
 timeout 10 "$cli" index list oci:fifo 2>err; [ $? = 1 ] && grep -q "index.json: not a regular" err
 ok $? "a layout whose index.json is a FIFO is refused, not waited for"

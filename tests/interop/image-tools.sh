@@ -348,7 +348,7 @@ quiet python3 edit.py um two sparse take 0 zs two
 image um sparse
 way zstd-sparse "$config $zstd $gzip" - t2
 lz create oci:way:t --min-layer-size 0 --json >out 2>err &&
-	[ "$(jq -r '[.[0].layers[].state] | join(", ")' out)" = "skipped: type, indexed" ] && grep -q "skipped: type" err
+	[ "$(jq -r '[.[0].layers[].state] | join(", ")' out)" = "skipped: zstd, indexed" ] && grep -q "skipped: zstd" err
 ok $? "a zstd layer is skipped, and said to be: $(grep skipped err)"
 
 wrong() { # NAME TEXT: oci:way:t is refused everywhere, and nothing changes
