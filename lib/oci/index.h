@@ -20,6 +20,7 @@
 #define MEDIA_SOCI_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 #define ANNOTATION_SOCI_LAYER "com.amazon.soci.image-layer-digest"
 #define ANNOTATION_SOCI_LAYER_TYPE "com.amazon.soci.image-layer-mediaType"
+#define ANNOTATION_SOCI_SPAN_SIZE "com.amazon.soci.span-size"
 #define INDEX_MAX_CANDIDATES 8u
 
 /* Fill in the zTOCs of img's layers; on failure none is set. */
