@@ -13,8 +13,8 @@
 static const struct cli_command commands[] = {
 	{ "build", "make the zTOC of a layer, as soci does", cmd_ztoc_build },
 	{ "info", "print what a zTOC says about its layer, and the spans", cmd_ztoc_info },
-	{ "list", "list the files", cmd_ztoc_list },
-	{ "get-file", "extract one file from a local copy of the layer", cmd_ztoc_get_file },
+	{ "list", "list the files, or the zTOCs of an image", cmd_ztoc_list },
+	{ "get-file", "extract one file of a layer", cmd_ztoc_get_file },
 	{ "verify", "check a local copy of the layer against the zTOC", cmd_ztoc_verify },
 	{ NULL, NULL, NULL },
 };
