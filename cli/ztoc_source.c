@@ -110,12 +110,12 @@ static int add_index(struct ztoc_source *s, const struct digest *digest, struct 
 {
 	cleanup_buf struct buf b = BUF_INIT(MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
-	char what[DIGEST_TEXT_SIZE + 16] = "SOCI index ";
+	char what[DIGEST_TEXT_SIZE];
 	struct oci_desc desc;
 	struct oci_ref ref;
 	int r;
 
-	digest_format(digest, what + strlen(what));
+	digest_format(digest, what);
 	copy_ref_by_digest(&s->img->ref, digest, &ref);
 	r = oci_manifest_get(s->client, &ref, &b, &desc, err);
 	if (r == 0)
