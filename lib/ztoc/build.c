@@ -281,6 +281,9 @@ int ztoc_builder_finish(struct ztoc_builder *b, struct ztoc_built *ret, struct e
 	built.tar_bytes = b->tar_bytes;
 	built.entries = b->model.nentries;
 	built.spans = (uint32_t)(b->model.digests.len / sizeof(struct digest));
+	built.accepted = tarscan_accepted(b->tar);
+	if (b->gz)
+		built.accepted |= gzindex_accepted(b->gz);
 	r = ztoc_model_write(&b->model, &built.bytes, &built.len, err);
 	if (r < 0)
 		return r;
@@ -311,11 +314,11 @@ static int start(struct ztoc_builder *b, struct err *err)
 {
 	static const struct gzindex_ops ops = { on_out, on_point, on_is_complete };
 	bool is_first_generation = b->opts.compat == ZTOC_BUILD_SOCI_0_1;
-	struct tarscan_opts tar_opts = { .skip_global_pax = b->opts.lenient };
+	struct tarscan_opts tar_opts = { .strict = b->opts.strict };
 	struct gzindex_opts gz_opts = { .span_size = b->opts.span_size,
 					.max_out_bytes = b->opts.max_tar_bytes,
 					.first_member_only = is_first_generation,
-					.ignore_junk = b->opts.lenient };
+					.strict = b->opts.strict };
 	int r;
 
 	ztoc_model_init(&b->model, b->opts.max_ztoc_bytes);

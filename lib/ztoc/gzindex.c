@@ -40,6 +40,7 @@ struct gzindex {
 	uint64_t npoints;
 	uint64_t member_out, member_points;	/* totals when the member began */
 	uint64_t nmembers;		/* complete ones */
+	unsigned int accepted;		/* ZTOC_ACCEPTED_* */
 	const uint8_t *sent;
 	uint8_t out[ZTOC_WINDOW_BYTES + FRESH_BYTES];
 };
@@ -124,7 +125,7 @@ static int stop(struct gzindex *g, const char *what, struct err *err)
 	bool complete = false;
 	int r;
 
-	if (g->nmembers && (g->opts.first_member_only || (g->opts.ignore_junk && is_junk))) {
+	if (g->nmembers && (g->opts.first_member_only || (!g->opts.strict && is_junk))) {
 		r = send(g, err);
 		if (r == 0)
 			r = g->ops.is_complete(g->arg, &complete, err);
@@ -133,6 +134,8 @@ static int stop(struct gzindex *g, const char *what, struct err *err)
 	}
 	if (complete) {
 		g->state = G_JUNK;
+		if (!g->opts.first_member_only)
+			g->accepted |= ZTOC_ACCEPTED_JUNK;
 		return 0;
 	}
 	if (g->nmembers && is_junk)
@@ -228,4 +231,9 @@ int gzindex_finish(struct gzindex *g, struct err *err)
 	if (g->state == G_MEMBER)
 		r = stop(g, "it ends early", err);
 	return r < 0 ? r : send(g, err);
+}
+
+unsigned int gzindex_accepted(const struct gzindex *g)
+{
+	return g->accepted;
 }
