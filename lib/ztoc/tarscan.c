@@ -29,6 +29,7 @@ struct tarscan {
 	uint64_t left;			/* bytes to come in S_SPECIAL, S_MAP, S_SKIP, S_PAD */
 	uint32_t pad;			/* padding after S_SPECIAL, S_MAP, S_SKIP */
 	bool zero_seen;			/* the block before was zeros */
+	bool has_header;		/* a block was a valid header */
 	uint64_t nentries;
 	unsigned int accepted;		/* ZTOC_ACCEPTED_* */
 
@@ -77,6 +78,11 @@ void tarscan_free(struct tarscan *t)
 bool tarscan_is_done(const struct tarscan *t)
 {
 	return t->state == S_END;
+}
+
+bool tarscan_has_header(const struct tarscan *t)
+{
+	return t->has_header;
 }
 
 unsigned int tarscan_accepted(const struct tarscan *t)
@@ -387,6 +393,7 @@ static int end_block(struct tarscan *t, struct err *err)
 	memcpy(t->hdr_block, t->block, sizeof(t->block));
 	if (tarhdr_parse(t->hdr_block, &t->hdr, &why) < 0)
 		return corrupt(t, err, why);
+	t->has_header = true;
 	t->entry.name = t->hdr.name;
 	switch (t->hdr.type) {
 	case 'g':

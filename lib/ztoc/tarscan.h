@@ -57,6 +57,8 @@ void tarscan_free(struct tarscan *t);
 int tarscan_feed(struct tarscan *t, const uint8_t *data, size_t len, struct err *err);
 /* Was the end-of-archive mark seen? */
 bool tarscan_is_done(const struct tarscan *t);
+/* Was any header block a valid one? Else these bytes may not be a tar at all. */
+bool tarscan_has_header(const struct tarscan *t);
 /* ZTOC_ACCEPTED_*, so far. */
 unsigned int tarscan_accepted(const struct tarscan *t);
 /*

@@ -237,6 +237,35 @@ static void test_accepted(const char *name, enum ztoc_build_compat compat, unsig
 	free(built.bytes);
 }
 
+/* zstd is named, however its bytes are cut; a plain tar may begin with the same four. */
+static void test_zstd(enum ztoc_compression compression, size_t piece)
+{
+	struct ztoc_build_opts opts = { .compression = compression };
+	cleanup_buf struct buf layer = { 0 }, tar = { 0 };
+	struct ztoc_built built = { 0 };
+	struct err err = ERR_INIT;
+
+	if (read_all(tap_src(FIXTURES "/layers/zstd.tar.zst"), &layer) < 0)
+		bail("cannot read the zstd layer");
+	for (int i = 0; i < 2; i++) {
+		ok(build(&opts, &layer, piece, &built, &err) == -EOPNOTSUPP &&
+			   err.kind == ERR_UNSUPPORTED && strstr(err.text, "with zstd"),
+		   "zstd, pieces of %zu%s: %s", piece, i ? ", cut short" : "", err.text);
+		layer.len = 100;
+	}
+	if (compression == ZTOC_GZIP)
+		return;
+	tar_file(&tar, "\x28\xb5\x2f\xfd.txt", "hello", 5);
+	tar_end(&tar);
+	is_int(build(&opts, &tar, piece, &built, &err), 0,
+	       "a name that begins like zstd, pieces of %zu", piece);
+	free(built.bytes);
+	tar.len = 513;
+	ok(build(&opts, &tar, piece, &built, &err) == -EINVAL &&
+		   strstr(err.text, "ends early"),
+	   "and such a tar, cut short: %s", err.text);
+}
+
 /* The layer's digest and diff_id, which the caller compares with the manifest. */
 static void test_digests(const char *layer_name)
 {
@@ -336,6 +365,10 @@ int main(void)
 	/* soci before 0.10 takes it. */
 	test_accepted("gzv-trailjunk.tar.gz", ZTOC_BUILD_SOCI_0_1, 0);
 	test_accepted("base.tar.gz", ZTOC_BUILD_SOCI_0_2, 0);
+	for (size_t piece = 1; piece < 10000; piece = 3 * piece + 1) {
+		test_zstd(ZTOC_GZIP, piece);
+		test_zstd(ZTOC_UNCOMPRESSED, piece);
+	}
 	test_digests("gzv-mm2");
 	test_digests("base");
 	test_limits();
