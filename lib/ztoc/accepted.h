@@ -11,6 +11,7 @@ enum ztoc_accepted {
 	ZTOC_ACCEPTED_GLOBAL_PAX = 1 << 0,	/* global PAX headers: skipped, as containerd does */
 	ZTOC_ACCEPTED_CONTIGUOUS = 1 << 1,	/* contiguous files are regular ones, says POSIX */
 	ZTOC_ACCEPTED_JUNK = 1 << 2,		/* after the last gzip member, and the tar's end */
+	ZTOC_ACCEPTED_GZIP_NAME = 1 << 3,	/* name or comment in a gzip header of 512 bytes or more */
 };
 
 #endif

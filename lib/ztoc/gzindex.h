@@ -33,7 +33,8 @@ struct gzindex_point {
  *   out    the next inflated bytes
  *   point  the next checkpoint; out was not necessarily called for all bytes before it
  *   is_complete  may the stream end here? Asked, after all bytes went to out, when what
- *          follows the first member is no gzip; the bytes are ignored if so
+ *          follows the first member is no gzip (the bytes are ignored if so), or has a
+ *          header that matters only if not
  */
 struct gzindex_ops {
 	int (*out)(void *arg, const uint8_t *data, size_t len, struct err *err);
