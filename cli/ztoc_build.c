@@ -237,7 +237,7 @@ static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *
 	else if (a->compression && strcmp(a->compression, "gzip") != 0)
 		return "--compression is gzip or none";
 	opts->span_size = a->span_size;
-	opts->lenient = a->lenient;
+	opts->strict = !a->lenient;
 	return NULL;
 }
 

@@ -41,7 +41,7 @@ int resolve_layer_build(struct oci_client *c, const struct resolve_opts *opts, u
 
 	if (fd < 0)
 		return err_sys(err, errno, "cannot create %s in the staging folder", name);
-	const struct index_layer_opts lopts = { .build.lenient = true, .blob_fd = fd };
+	const struct index_layer_opts lopts = { .blob_fd = fd };
 
 	r = index_layer_build(c, &opts->ref, layer, &lopts, &built, err);
 	if (r < 0)

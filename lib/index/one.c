@@ -128,7 +128,7 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
 									  ZTOC_BUILD_SOCI_0_2,
 			   .span_size = w->opts->span_size,
-			   .lenient = w->opts->lenient },
+			   .strict = !w->opts->lenient },
 		.blob_fd = -1,
 		.to = w->opts->copy_layers ? w->dst : NULL,
 		.chunk_bytes = w->opts->chunk_bytes,

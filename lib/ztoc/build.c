@@ -20,9 +20,15 @@ enum item_kind {
 	ITEM_POINT,		/* a span begins; the data is its window */
 };
 
+#define HEAD_BYTES 4u		/* of a layer, that tell zstd from others */
+
 struct ztoc_builder {
 	struct ztoc_build_opts opts;
 	struct buildpipe *pipe;
+
+	/* the layer's first bytes, held back until there are enough; then constant */
+	uint8_t head[HEAD_BYTES];
+	size_t head_len;
 
 	/* the caller's thread */
 	struct gzindex *gz;		/* NULL for an uncompressed layer */
@@ -40,6 +46,20 @@ struct ztoc_builder {
 	uint8_t last_byte;		/* of the layer so far */
 	uint64_t layer_bytes, tar_bytes;
 };
+
+/*
+ * The bytes are not what they should be: perhaps they are a zstd frame. Only then, since a
+ * plain tar may begin with a file's name of these bytes.
+ */
+static int not_as_said(const struct ztoc_builder *b, int r, struct err *err)
+{
+	static const uint8_t zstd[HEAD_BYTES] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+	if (b->head_len < sizeof(zstd) || memcmp(b->head, zstd, sizeof(zstd)) != 0)
+		return r;
+	return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
+		       "the layer is compressed with zstd: zTOCs know gzip and plain tar only");
+}
 
 /* --- the consumer ------------------------------------------------------------------ */
 
@@ -81,6 +101,15 @@ static void take_layer(struct ztoc_builder *b, const struct buildpipe_item *item
 	b->layer_bytes += item->len;
 }
 
+static int scan_tar(struct ztoc_builder *b, const struct buildpipe_item *item,
+		    struct err *err)
+{
+	int r = tarscan_feed(b->tar, item->data, item->len, err);
+
+	b->tar_bytes += item->len;
+	return r < 0 && !b->gz && !tarscan_has_header(b->tar) ? not_as_said(b, r, err) : r;
+}
+
 static int consume(void *arg, const struct buildpipe_item *item, struct err *err)
 {
 	struct ztoc_builder *b = arg;
@@ -93,12 +122,10 @@ static int consume(void *arg, const struct buildpipe_item *item, struct err *err
 		return 0;
 	case ITEM_BOTH:
 		take_layer(b, item);
-		b->tar_bytes += item->len;
-		return tarscan_feed(b->tar, item->data, item->len, err);
+		return scan_tar(b, item, err);
 	default:
 		digest_update(&b->tar_hash, item->data, item->len);
-		b->tar_bytes += item->len;
-		return tarscan_feed(b->tar, item->data, item->len, err);
+		return scan_tar(b, item, err);
 	}
 }
 
@@ -167,18 +194,6 @@ static int on_is_complete(void *arg, bool *ret, struct err *err)
 	return 0;
 }
 
-static int check_magic(const struct ztoc_builder *b, const uint8_t *data, size_t len,
-		       struct err *err)
-{
-	static const uint8_t zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
-
-	if (b->data_pos || len < sizeof(zstd) ||
-	    memcmp(data, zstd, sizeof(zstd)) != 0)
-		return 0;
-	return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
-		       "the layer is compressed with zstd: zTOCs know gzip and plain tar only");
-}
-
 static int feed_gzip(struct ztoc_builder *b, const uint8_t *data, size_t len,
 		     struct err *err)
 {
@@ -222,16 +237,11 @@ static int feed_plain(struct ztoc_builder *b, const uint8_t *data, size_t len,
 	return r;
 }
 
-int ztoc_builder_feed(struct ztoc_builder *b, const void *data, size_t len,
-		      struct err *err)
+/* Small pieces, so that both threads have something to do all the time. */
+static int feed_some(struct ztoc_builder *b, const uint8_t *p, size_t len, struct err *err)
 {
-	const uint8_t *p = data;
-	int r;
+	int r = 0;
 
-	if (b->failed)
-		return err_set(err, ERR_BUG, EINVAL, "zTOC builder used after an error");
-	r = check_magic(b, p, len, err);
-	/* Small pieces, so that both threads have something to do all the time. */
 	while (r == 0 && len) {
 		size_t n = len < BUILDPIPE_ITEM_BYTES ? len : BUILDPIPE_ITEM_BYTES;
 
@@ -239,20 +249,61 @@ int ztoc_builder_feed(struct ztoc_builder *b, const void *data, size_t len,
 		p += n;
 		len -= n;
 	}
+	return r;
+}
+
+/* The first bytes together, however the caller cuts them: no gzip begins like zstd. */
+static int feed_head(struct ztoc_builder *b, struct err *err)
+{
+	int r = feed_some(b, b->head, b->head_len, err);
+
+	return r < 0 && b->gz ? not_as_said(b, r, err) : r;
+}
+
+int ztoc_builder_feed(struct ztoc_builder *b, const void *data, size_t len,
+		      struct err *err)
+{
+	const uint8_t *p = data;
+	int r = 0;
+
+	if (b->failed)
+		return err_set(err, ERR_BUG, EINVAL, "zTOC builder used after an error");
+	if (b->head_len < HEAD_BYTES) {
+		size_t n = HEAD_BYTES - b->head_len;
+
+		n = n < len ? n : len;
+		if (n)
+			memcpy(b->head + b->head_len, p, n);
+		b->head_len += n;
+		p += n;
+		len -= n;
+		r = b->head_len == HEAD_BYTES ? feed_head(b, err) : 0;
+	}
+	if (r == 0)
+		r = feed_some(b, p, len, err);
 	b->failed = r < 0;
 	return r;
 }
 
+static int finish_tar(struct ztoc_builder *b, uint64_t *ret_out_size, struct err *err)
+{
+	int r = tarscan_finish(b->tar, ret_out_size, err);
+
+	return r < 0 && !b->gz && !tarscan_has_header(b->tar) ? not_as_said(b, r, err) : r;
+}
+
 static int finish_streams(struct ztoc_builder *b, uint64_t *ret_out_size, struct err *err)
 {
-	int r = b->data_pos ? 0 : err_set(err, ERR_CORRUPT, EINVAL, "the layer is empty");
+	int r = b->head_len ? 0 : err_set(err, ERR_CORRUPT, EINVAL, "the layer is empty");
 
+	if (r == 0 && b->head_len < HEAD_BYTES)
+		r = feed_head(b, err);
 	if (r == 0 && b->gz)
 		r = gzindex_finish(b->gz, err);
 	if (r == 0)
 		r = buildpipe_drain(b->pipe, err);
 	if (r == 0)
-		r = tarscan_finish(b->tar, ret_out_size, err);
+		r = finish_tar(b, ret_out_size, err);
 	if (r == 0 && b->in_span)
 		r = close_span(b, err);
 	return r;
@@ -281,6 +332,9 @@ int ztoc_builder_finish(struct ztoc_builder *b, struct ztoc_built *ret, struct e
 	built.tar_bytes = b->tar_bytes;
 	built.entries = b->model.nentries;
 	built.spans = (uint32_t)(b->model.digests.len / sizeof(struct digest));
+	built.accepted = tarscan_accepted(b->tar);
+	if (b->gz)
+		built.accepted |= gzindex_accepted(b->gz);
 	r = ztoc_model_write(&b->model, &built.bytes, &built.len, err);
 	if (r < 0)
 		return r;
@@ -311,11 +365,11 @@ static int start(struct ztoc_builder *b, struct err *err)
 {
 	static const struct gzindex_ops ops = { on_out, on_point, on_is_complete };
 	bool is_first_generation = b->opts.compat == ZTOC_BUILD_SOCI_0_1;
-	struct tarscan_opts tar_opts = { .skip_global_pax = b->opts.lenient };
+	struct tarscan_opts tar_opts = { .strict = b->opts.strict };
 	struct gzindex_opts gz_opts = { .span_size = b->opts.span_size,
 					.max_out_bytes = b->opts.max_tar_bytes,
 					.first_member_only = is_first_generation,
-					.ignore_junk = b->opts.lenient };
+					.strict = b->opts.strict };
 	int r;
 
 	ztoc_model_init(&b->model, b->opts.max_ztoc_bytes);

@@ -15,8 +15,9 @@
  * name and the first's ways, which makes no difference for layers of one member.)
  *
  * Deliberate differences: no second checkpoint at output offset 0 (see gzindex.h); an empty
- * file, or a member in zlib format, is no layer. What `soci` refuses is refused: global PAX
- * headers, old GNU sparse files, contiguous files, anything that is no tar.
+ * file, or a member in zlib format, is no layer. What `soci` refuses is refused (old GNU
+ * sparse files, anything that is no tar), but for what can be served all the same: see
+ * accepted.h, and the option `strict`.
  *
  *   feed() ── inflate, find checkpoints ──ring──> sha256 of layer, spans, tar; tar scan
  *             caller's thread                     thread of the builder's own
@@ -37,6 +38,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "ztoc/accepted.h"
 #include "ztoc/ztoc.h"
 
 #define ZTOC_BUILD_SPAN_BYTES (4u << 20)		/* soci's default */
@@ -51,11 +53,7 @@ struct ztoc_build_opts {
 	uint64_t span_size;		/* 0: ZTOC_BUILD_SPAN_BYTES */
 	uint64_t max_ztoc_bytes;	/* 0: ZTOC_BUILD_MAX_ZTOC_BYTES; at most 2 GiB */
 	uint64_t max_tar_bytes;		/* 0: ZTOC_BUILD_MAX_TAR_BYTES */
-	/*
-	 * Accept what can be served although soci refuses it: skip global PAX headers (as
-	 * containerd does), ignore junk after the last gzip member.
-	 */
-	bool lenient;
+	bool strict;			/* refuse all that soci refuses */
 	bool single_thread;
 	/*
 	 * Seconds east of UTC at a time, for the text of modification times; NULL: UTC.
@@ -73,6 +71,7 @@ struct ztoc_built {
 	uint64_t tar_bytes;		/* of the whole stream, padding included */
 	uint64_t entries;
 	uint32_t spans;
+	unsigned int accepted;		/* ZTOC_ACCEPTED_*: seen, and soci would not have it */
 };
 
 struct ztoc_builder;

@@ -13,6 +13,8 @@
 
 #define WINDOW_BITS_GZIP (15 + 16)
 #define FRESH_BYTES (256u << 10)
+/* Room for a name, and for a comment, in Go's gzip reader, through which soci reads tars. */
+#define GO_STRING_BYTES 512u
 
 /* z_stream.data_type after inflate(Z_BLOCK), see zlib.h */
 #define AT_BLOCK_BOUNDARY 128
@@ -40,9 +42,21 @@ struct gzindex {
 	uint64_t npoints;
 	uint64_t member_out, member_points;	/* totals when the member began */
 	uint64_t nmembers;		/* complete ones */
+	unsigned int accepted;		/* ZTOC_ACCEPTED_* */
+	gz_header header;		/* of the member; done == 1: complete, not looked at yet */
+	uint8_t name[GO_STRING_BYTES], comment[GO_STRING_BYTES];
+	bool names_matter;		/* until the tar is known to be complete */
 	const uint8_t *sent;
 	uint8_t out[ZTOC_WINDOW_BYTES + FRESH_BYTES];
 };
+
+/* To be called before each member. */
+static void watch_header(struct gzindex *g)
+{
+	g->header = (gz_header){ .name = g->name, .name_max = GO_STRING_BYTES,
+				 .comment = g->comment, .comm_max = GO_STRING_BYTES };
+	inflateGetHeader(&g->z, &g->header);
+}
 
 int gzindex_new(const struct gzindex_opts *opts, const struct gzindex_ops *ops, void *arg,
 		struct gzindex **ret, struct err *err)
@@ -58,6 +72,8 @@ int gzindex_new(const struct gzindex_opts *opts, const struct gzindex_ops *ops, 
 		free(g);
 		return err_sys(err, ENOMEM, "inflater");
 	}
+	watch_header(g);
+	g->names_matter = true;
 	g->z.next_out = g->out + ZTOC_WINDOW_BYTES;
 	g->z.avail_out = FRESH_BYTES;
 	g->sent = g->z.next_out;
@@ -114,6 +130,14 @@ static int consider_point(struct gzindex *g, struct err *err)
 	return g->ops.point(g->arg, &p, err);
 }
 
+/* May the stream end here? */
+static int ask_complete(struct gzindex *g, bool *ret, struct err *err)
+{
+	int r = send(g, err);
+
+	return r < 0 ? r : g->ops.is_complete(g->arg, ret, err);
+}
+
 /*
  * The input is no gzip here, or ends early. Fatal, unless it is something after the
  * members that made up the whole archive.
@@ -124,15 +148,15 @@ static int stop(struct gzindex *g, const char *what, struct err *err)
 	bool complete = false;
 	int r;
 
-	if (g->nmembers && (g->opts.first_member_only || (g->opts.ignore_junk && is_junk))) {
-		r = send(g, err);
-		if (r == 0)
-			r = g->ops.is_complete(g->arg, &complete, err);
+	if (g->nmembers && (g->opts.first_member_only || (!g->opts.strict && is_junk))) {
+		r = ask_complete(g, &complete, err);
 		if (r < 0)
 			return r;
 	}
 	if (complete) {
 		g->state = G_JUNK;
+		if (!g->opts.first_member_only)
+			g->accepted |= ZTOC_ACCEPTED_JUNK;
 		return 0;
 	}
 	if (g->nmembers && is_junk)
@@ -146,16 +170,54 @@ static int stop(struct gzindex *g, const char *what, struct err *err)
 static void begin_member(struct gzindex *g)
 {
 	inflateReset(&g->z);
+	watch_header(g);
 	g->state = G_MEMBER;
 	g->member_out = g->total_out;
 	g->member_points = g->npoints;
+}
+
+/* Without a NUL: longer than Go takes. zlib sets it NULL where the header has none. */
+static bool is_long(const uint8_t *string)
+{
+	return string && !memchr(string, 0, GO_STRING_BYTES);
+}
+
+/*
+ * Go does not get to read a header behind the end of the tar. So one question is enough:
+ * after it, either such names do not matter, or one that does was found.
+ */
+static int check_header(struct gzindex *g, struct err *err)
+{
+	bool complete = false;
+	int r;
+
+	if (g->header.done != 1)
+		return 0;
+	g->header.done = 0;
+	if (!g->names_matter || (!is_long(g->header.name) && !is_long(g->header.comment)))
+		return 0;
+	if (g->nmembers) {
+		r = ask_complete(g, &complete, err);
+		if (r < 0)
+			return r;
+	}
+	g->names_matter = false;
+	if (complete)
+		return 0;
+	g->accepted |= ZTOC_ACCEPTED_GZIP_NAME;
+	if (!g->opts.strict)
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
+		       "the gzip header before offset %llu has a name or comment of %u bytes or "
+		       "more",
+		       (unsigned long long)g->total_in, GO_STRING_BYTES);
 }
 
 /* One call of inflate(), which ends at a block boundary at the latest. */
 static int inflate_some(struct gzindex *g, bool *ret_stuck, struct err *err)
 {
 	uInt in = g->z.avail_in, out = g->z.avail_out;
-	int zr = inflate(&g->z, Z_BLOCK);
+	int zr = inflate(&g->z, Z_BLOCK), r;
 
 	g->total_in += in - g->z.avail_in;
 	g->total_out += out - g->z.avail_out;
@@ -170,7 +232,8 @@ static int inflate_some(struct gzindex *g, bool *ret_stuck, struct err *err)
 		g->nmembers++;
 		return 0;
 	case Z_OK:
-		return consider_point(g, err);
+		r = check_header(g, err);
+		return r < 0 ? r : consider_point(g, err);
 	case Z_BUF_ERROR:
 		return 0;
 	case Z_MEM_ERROR:
@@ -228,4 +291,9 @@ int gzindex_finish(struct gzindex *g, struct err *err)
 	if (g->state == G_MEMBER)
 		r = stop(g, "it ends early", err);
 	return r < 0 ? r : send(g, err);
+}
+
+unsigned int gzindex_accepted(const struct gzindex *g)
+{
+	return g->accepted;
 }

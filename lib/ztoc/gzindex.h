@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ztoc/accepted.h"
 
 struct gzindex_point {
 	uint64_t in;		/* offset of the first byte not fully consumed */
@@ -32,7 +33,8 @@ struct gzindex_point {
  *   out    the next inflated bytes
  *   point  the next checkpoint; out was not necessarily called for all bytes before it
  *   is_complete  may the stream end here? Asked, after all bytes went to out, when what
- *          follows the first member is no gzip; the bytes are ignored if so
+ *          follows the first member is no gzip (the bytes are ignored if so), or has a
+ *          header that matters only if not
  */
 struct gzindex_ops {
 	int (*out)(void *arg, const uint8_t *data, size_t len, struct err *err);
@@ -44,7 +46,7 @@ struct gzindex_opts {
 	uint64_t span_size;
 	uint64_t max_out_bytes;
 	bool first_member_only;		/* no checkpoints in further members, junk ignored */
-	bool ignore_junk;		/* after the last member */
+	bool strict;			/* refuse what accepted.h lists */
 };
 
 struct gzindex;
@@ -55,5 +57,7 @@ void gzindex_free(struct gzindex *g);
 int gzindex_feed(struct gzindex *g, const uint8_t *data, size_t len, struct err *err);
 /* The input is at its end: hand out the remaining bytes, check that a member ended. */
 int gzindex_finish(struct gzindex *g, struct err *err);
+/* ZTOC_ACCEPTED_*, so far. */
+unsigned int gzindex_accepted(const struct gzindex *g);
 
 #endif

@@ -29,7 +29,9 @@ struct tarscan {
 	uint64_t left;			/* bytes to come in S_SPECIAL, S_MAP, S_SKIP, S_PAD */
 	uint32_t pad;			/* padding after S_SPECIAL, S_MAP, S_SKIP */
 	bool zero_seen;			/* the block before was zeros */
+	bool has_header;		/* a block was a valid header */
 	uint64_t nentries;
+	unsigned int accepted;		/* ZTOC_ACCEPTED_* */
 
 	uint8_t block[TAR_BLOCK_BYTES];
 	uint32_t have;			/* bytes in block */
@@ -76,6 +78,16 @@ void tarscan_free(struct tarscan *t)
 bool tarscan_is_done(const struct tarscan *t)
 {
 	return t->state == S_END;
+}
+
+bool tarscan_has_header(const struct tarscan *t)
+{
+	return t->has_header;
+}
+
+unsigned int tarscan_accepted(const struct tarscan *t)
+{
+	return t->accepted;
 }
 
 static int corrupt(const struct tarscan *t, struct err *err, const char *what)
@@ -233,7 +245,7 @@ static int refuse_type(const struct tarscan *t, char type, struct err *err)
 		       name);
 }
 
-static int entry_type(char type, struct ztoc_str name, enum ztoc_type *ret)
+static int entry_type(struct tarscan *t, char type, struct ztoc_str name, enum ztoc_type *ret)
 {
 	switch (type) {
 	case '\0':	/* old archives: a trailing slash makes it a directory */
@@ -259,6 +271,12 @@ static int entry_type(char type, struct ztoc_str name, enum ztoc_type *ret)
 		return 0;
 	case '6':
 		*ret = ZTOC_FIFO;
+		return 0;
+	case '7':	/* contiguous */
+		if (t->opts.strict)
+			return -EOPNOTSUPP;
+		t->accepted |= ZTOC_ACCEPTED_CONTIGUOUS;
+		*ret = ZTOC_REG;
 		return 0;
 	default:
 		return -EOPNOTSUPP;
@@ -328,7 +346,7 @@ static int start_entry(struct tarscan *t, struct err *err)
 	if (t->long_link.len)
 		e->linkname = (struct ztoc_str){ (char *)t->long_link.data,
 						 (uint32_t)t->long_link.len };
-	if (entry_type(h->type, e->name, &e->type) < 0)
+	if (entry_type(t, h->type, e->name, &e->type) < 0)
 		return refuse_type(t, h->type, err);
 	type = e->type == ZTOC_DIR ? '5' : h->type;
 	r = set_data(t, type, e->size, err);
@@ -375,11 +393,13 @@ static int end_block(struct tarscan *t, struct err *err)
 	memcpy(t->hdr_block, t->block, sizeof(t->block));
 	if (tarhdr_parse(t->hdr_block, &t->hdr, &why) < 0)
 		return corrupt(t, err, why);
+	t->has_header = true;
 	t->entry.name = t->hdr.name;
 	switch (t->hdr.type) {
 	case 'g':
-		if (!t->opts.skip_global_pax)
+		if (t->opts.strict)
 			return refuse_type(t, 'g', err);
+		t->accepted |= ZTOC_ACCEPTED_GLOBAL_PAX;
 		/* fall through */
 	case 'x':
 	case 'L':

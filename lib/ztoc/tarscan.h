@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ztoc/accepted.h"
 #include "ztoc/ztoc.h"
 
 struct tarscan_entry {
@@ -41,7 +42,7 @@ typedef int (*tarscan_cb)(void *arg, const struct tarscan_entry *e, struct err *
 
 struct tarscan_opts {
 	uint64_t max_entries;		/* 0: no limit */
-	bool skip_global_pax;		/* ignore 'g' headers instead of refusing them */
+	bool strict;			/* refuse what accepted.h lists */
 };
 
 struct tarscan;
@@ -56,6 +57,10 @@ void tarscan_free(struct tarscan *t);
 int tarscan_feed(struct tarscan *t, const uint8_t *data, size_t len, struct err *err);
 /* Was the end-of-archive mark seen? */
 bool tarscan_is_done(const struct tarscan *t);
+/* Was any header block a valid one? Else these bytes may not be a tar at all. */
+bool tarscan_has_header(const struct tarscan *t);
+/* ZTOC_ACCEPTED_*, so far. */
+unsigned int tarscan_accepted(const struct tarscan *t);
 /*
  * The stream is at its end. *ret_size: the archive's length without what follows the
  * end-of-archive mark.

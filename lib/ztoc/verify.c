@@ -212,7 +212,7 @@ static int check_span(struct verify *v, uint32_t i, struct err *err)
 
 int verify_layer(const struct extract *x, struct verify_totals *ret, struct err *err)
 {
-	const struct tarscan_opts opts = { .skip_global_pax = true };
+	const struct tarscan_opts opts = { 0 };
 	cleanup_(verify_freep) struct verify *v = calloc(1, sizeof(*v));
 	uint32_t nspans = ztoc_span_count(x->ztoc);
 	int r;

@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	opts.compression = data[0] & 1 ? ZTOC_UNCOMPRESSED : ZTOC_GZIP;
 	opts.compat = data[0] & 2 ? ZTOC_BUILD_SOCI_0_1 : ZTOC_BUILD_SOCI_0_2;
-	opts.lenient = data[0] & 4;
+	opts.strict = !(data[0] & 4);
 	if (data[0] & 16)
 		opts.max_tar_bytes = opts.max_ztoc_bytes = SMALL_LIMIT;
 	opts.span_size = 1ull << (data[2] % 24);

@@ -76,14 +76,16 @@ static int run(const struct gzindex_opts *opts, const struct buf *gz, size_t pie
 	return r;
 }
 
-/* Append one gzip member. */
-static void add_member(struct buf *b, const uint8_t *data, size_t len)
+/* Append one gzip member; head may be NULL. */
+static void add_member_with(struct buf *b, const uint8_t *data, size_t len, gz_header *head)
 {
 	z_stream z = { 0 };
 	size_t bound;
 
 	if (deflateInit2(&z, 6, Z_DEFLATED, 31, 5, Z_DEFAULT_STRATEGY) != Z_OK)
 		bail("deflateInit2");
+	if (head)
+		deflateSetHeader(&z, head);
 	bound = deflateBound(&z, len) + 64;
 	if (buf_reserve(b, bound) < 0)
 		bail("buf_reserve");
@@ -95,6 +97,11 @@ static void add_member(struct buf *b, const uint8_t *data, size_t len)
 		bail("deflate");
 	b->len += z.total_out;
 	deflateEnd(&z);
+}
+
+static void add_member(struct buf *b, const uint8_t *data, size_t len)
+{
+	add_member_with(b, data, len, NULL);
 }
 
 static void test_points(const uint8_t *text)
@@ -167,7 +174,8 @@ static void test_empty_members(const uint8_t *text)
 
 static void test_junk(const uint8_t *text)
 {
-	struct gzindex_opts opts = { .span_size = 50000, .max_out_bytes = 1 << 30 };
+	struct gzindex_opts opts = { .span_size = 50000, .max_out_bytes = 1 << 30,
+				     .strict = true };
 	struct seen s = { .want = text, .complete = true };
 	struct err err = ERR_INIT;
 	struct buf gz = { 0 };
@@ -176,12 +184,62 @@ static void test_junk(const uint8_t *text)
 	buf_add(&gz, "junk", 4);
 	is_int(run(&opts, &gz, 1, &s, &err), -EINVAL, "junk is refused");
 	ok(strstr(err.text, "after the gzip data"), "and named: %s", err.text);
-	opts.ignore_junk = true;
+	opts.strict = false;
 	s = (struct seen){ .want = text, .complete = true };
 	is_int(run(&opts, &gz, 1, &s, NULL), 0, "or ignored, where asked for");
 	s = (struct seen){ .want = text, .complete = false };
 	is_int(run(&opts, &gz, 1, &s, NULL), -EINVAL, "but not before the archive's end");
 	buf_done(&gz);
+}
+
+/* Go's gzip reader takes names and comments of 511 bytes, and none that are longer. */
+static void test_name(const uint8_t *text, size_t name, size_t comment, bool second, bool taken)
+{
+	struct gzindex_opts opts = { .span_size = 50000, .max_out_bytes = 1 << 30 };
+	static uint8_t strings[2][2000];
+	gz_header head = { .hcrc = 1 };
+	struct seen s = { .want = text };
+	struct gzindex *g;
+	struct err err = ERR_INIT;
+	struct buf gz = { 0 };
+
+	memset(strings, 'n', sizeof(strings));
+	strings[0][name] = strings[1][comment] = 0;
+	head.name = name ? strings[0] : NULL;
+	head.comment = comment ? strings[1] : NULL;
+	if (second)
+		add_member(&gz, text, 1000);
+	add_member_with(&gz, text + (second ? 1000 : 0), 1000, &head);
+	opts.strict = true;
+	for (size_t piece = 1; piece < 5000; piece += 611) {
+		s = (struct seen){ .want = text };
+		ok(run(&opts, &gz, piece, &s, &err) == (taken ? 0 : -EOPNOTSUPP),
+		   "%s member: name of %zu, comment of %zu, pieces of %zu",
+		   second ? "second" : "first", name, comment, piece);
+	}
+	s = (struct seen){ .want = text, .complete = true };
+	is_int(run(&opts, &gz, 100, &s, &err), taken || second ? 0 : -EOPNOTSUPP,
+	       "after the tar's end: what begins there does not matter");
+	opts.strict = false;
+	s = (struct seen){ .want = text };
+	if (gzindex_new(&opts, &ops, &s, &g, &err) < 0 ||
+	    gzindex_feed(g, gz.data, gz.len, &err) < 0 || gzindex_finish(g, &err) < 0)
+		bail("%s", err.text);
+	is_int((int)gzindex_accepted(g), taken ? 0 : ZTOC_ACCEPTED_GZIP_NAME,
+	       "not strict: taken, and told if long");
+	gzindex_free(g);
+	buf_done(&gz);
+}
+
+static void test_names(const uint8_t *text)
+{
+	for (int second = 0; second < 2; second++) {
+		test_name(text, 511, 511, second, true);
+		test_name(text, 512, 0, second, false);
+		test_name(text, 0, 512, second, false);
+		test_name(text, 1, 1999, second, false);
+		test_name(text, 1999, 1, second, false);
+	}
 }
 
 static void test_bad(const uint8_t *text)
@@ -222,6 +280,7 @@ int main(void)
 	test_members(text);
 	test_empty_members(text);
 	test_junk(text);
+	test_names(text);
 	test_bad(text);
 	return tap_done();
 }

@@ -13,6 +13,7 @@ struct seen {
 	char log[4096];		/* "name@offset+size " per entry */
 	uint64_t size;
 	bool done;
+	unsigned int accepted;
 };
 
 static int see(void *arg, const struct tarscan_entry *e, struct err *err)
@@ -31,7 +32,7 @@ static int see(void *arg, const struct tarscan_entry *e, struct err *err)
 static int scan(const struct buf *b, size_t piece, const struct tarscan_opts *opts,
 		struct seen *s, struct err *err)
 {
-	static const struct tarscan_opts defaults;
+	static const struct tarscan_opts defaults = { .strict = true };
 	struct tarscan *t;
 	int r = tarscan_new(opts ? opts : &defaults, see, s, &t, err);
 
@@ -41,6 +42,7 @@ static int scan(const struct buf *b, size_t piece, const struct tarscan_opts *op
 				 err);
 	if (r == 0) {
 		s->done = tarscan_is_done(t);
+		s->accepted = tarscan_accepted(t);
 		r = tarscan_finish(t, &s->size, err);
 	}
 	tarscan_free(t);
@@ -179,12 +181,22 @@ static void test_options(struct buf *b)
 	is_int(err.kind, ERR_UNSUPPORTED, "is not corrupt");
 	buf_reset(b);
 
-	opts = (struct tarscan_opts){ .skip_global_pax = true };
+	opts = (struct tarscan_opts){ 0 };
 	tar_special(b, 'g', "12 path=all\n", 12);
 	tar_file(b, "a", NULL, 0);
 	tar_end(b);
 	is_int(scan(b, 100, &opts, &s, &err), 0, "global PAX headers can be skipped");
 	is_str(s.log, "a@1536+0 ", "and say nothing");
+	is_int((int)s.accepted, ZTOC_ACCEPTED_GLOBAL_PAX, "but are told of");
+	buf_reset(b);
+
+	tar_header(b, "a", '7', 5);
+	tar_add(b, "hello", 5);
+	tar_file(b, "b", NULL, 0);
+	tar_end(b);
+	is_int(scan(b, 100, &opts, &s, &err), 0, "a contiguous file");
+	is_str(s.log, "a@512+5 b@1536+0 ", "has its data like any other");
+	is_int((int)s.accepted, ZTOC_ACCEPTED_CONTIGUOUS, "and is told of");
 	buf_reset(b);
 
 	tar_header(b, "bad\033[2Jname", 'V', 0);
