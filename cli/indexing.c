@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/progress.h"
+#include "cli/ztoc_common.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
@@ -58,6 +59,8 @@ static const char *check_opts(struct indexing *w)
 {
 	if (!w->opts.span_size || w->opts.span_size > INT64_MAX)
 		return "--span-size is out of range";
+	if (!w->opts.max_ztoc_bytes)
+		return "--max-ztoc-size is out of range";
 	if (w->threads > 64)
 		return "--threads is out of range";
 	if (!strcmp(w->compat, "soci-0.1"))
@@ -145,6 +148,7 @@ static json_t *layer_json(const struct oci_layer *layer, const struct index_resu
 	if (!o || !has_ztoc(res, i))
 		return o;
 	digest_format(&res->layers[i].ztoc.digest, text);
+	json_object_set_new(o, "accepted", ztoc_accepted_json(res->layers[i].accepted));
 	json_object_set_new(o, "ztoc",
 			    json_pack("{s:s, s:I, s:I, s:I}", "digest", text, "size",
 				      (json_int_t)res->layers[i].ztoc.size, "spans",
@@ -219,7 +223,14 @@ int indexing_report(struct indexing *w, const struct oci_image *img,
 		    const struct oci_desc *manifest, const struct index_result *res,
 		    struct err *err)
 {
-	int r = w->json ? report_json(w, img, manifest, res) :
+	char name[DIGEST_TEXT_SIZE];
+	int r;
+
+	for (uint32_t i = 0; i < res->nlayers; i++) {
+		digest_format(&img->layers[i].desc.digest, name);
+		ztoc_warn_accepted(name, res->layers[i].accepted);
+	}
+	r = w->json ? report_json(w, img, manifest, res) :
 			  report_table(w, img, manifest, res);
 
 	return r < 0 ? err_sys(err, ENOMEM, "report") : 0;

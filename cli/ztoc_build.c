@@ -21,8 +21,8 @@
 
 struct build_args {
 	const char *layer, *out, *compat, *zone, *compression;
-	uint64_t span_size;
-	bool lenient, json;
+	uint64_t span_size, max_ztoc_bytes;
+	bool strict, json;
 };
 
 /* The C library knows one local zone per process: fine for a command. */
@@ -184,11 +184,12 @@ static int report(const struct build_args *a, const struct ztoc_built *built)
 	digest_format(&built->diff_id, diff_id);
 	if (a->json)
 		return cli_json_print(json_pack(
-			"{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:I}", "ztoc_digest", ztoc,
+			"{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:o}", "ztoc_digest", ztoc,
 			"ztoc_size", (json_int_t)built->len, "layer_digest", layer,
 			"layer_size", (json_int_t)built->layer_bytes, "diff_id", diff_id,
 			"tar_size", (json_int_t)built->tar_bytes, "entries",
-			(json_int_t)built->entries, "spans", (json_int_t)built->spans));
+			(json_int_t)built->entries, "spans", (json_int_t)built->spans,
+			"accepted", ztoc_accepted_json(built->accepted)));
 	printf("%s  %zu bytes, %llu entries, %u spans\n", ztoc, built->len,
 	       (unsigned long long)built->entries, built->spans);
 	return CLI_OK;
@@ -215,6 +216,7 @@ static int run(const struct build_args *a, struct ztoc_build_opts *opts, struct 
 	if (r < 0)
 		return err_prefix(err, "%s", a->layer);
 	bytes = built.bytes;
+	ztoc_warn_accepted(a->layer, built.accepted);
 	r = write_out(a, &built, &w, err);
 	return r < 0 || !strcmp(a->out, "-") ? r : report(a, &built);
 }
@@ -228,6 +230,8 @@ static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *
 		return "--json and the zTOC cannot both go to standard output";
 	if (!a->span_size || a->span_size > INT64_MAX)
 		return "--span-size is out of range";
+	if (!a->max_ztoc_bytes)
+		return "--max-ztoc-size is out of range";
 	if (!strcmp(a->compat, "soci-0.1"))
 		opts->compat = ZTOC_BUILD_SOCI_0_1;
 	else if (strcmp(a->compat, "soci-0.2") != 0)
@@ -237,14 +241,16 @@ static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *
 	else if (a->compression && strcmp(a->compression, "gzip") != 0)
 		return "--compression is gzip or none";
 	opts->span_size = a->span_size;
-	opts->strict = !a->lenient;
+	opts->max_ztoc_bytes = a->max_ztoc_bytes;
+	opts->strict = a->strict;
 	return NULL;
 }
 
 int cmd_ztoc_build(int argc, char **argv)
 {
 	struct build_args a = { .compat = "soci-0.2", .zone = "UTC",
-				.span_size = ZTOC_BUILD_SPAN_BYTES };
+				.span_size = ZTOC_BUILD_SPAN_BYTES,
+				.max_ztoc_bytes = ZTOC_BUILD_MAX_ZTOC_BYTES };
 	const struct cli_opt opts[] = {
 		CLI_OPT_STR('o', "output", "FILE", "where the zTOC goes (- is standard output)", &a.out),
 		CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",
@@ -256,10 +262,10 @@ int cmd_ztoc_build(int argc, char **argv)
 			    "zone of modification times, as in Europe/Berlin (UTC)", &a.zone),
 		CLI_OPT_STR('\0', "compression", "gzip|none",
 			    "of the layer (default: by the first bytes)", &a.compression),
-		CLI_OPT_FLAG('\0', "lenient",
-			     "skip global PAX headers and junk after the gzip data, which soci "
-			     "refuses",
-			     &a.lenient),
+		CLI_OPT_FLAG('\0', "strict",
+			     "refuse what soci refuses, though it can be served", &a.strict),
+		CLI_OPT_SIZE('\0', "max-ztoc-size", "BYTES", "make no larger zTOC (512M)",
+			     &a.max_ztoc_bytes),
 		CLI_OPT_FLAG('\0', "json", "print JSON", &a.json),
 		CLI_OPT_END
 	};
@@ -269,9 +275,7 @@ int cmd_ztoc_build(int argc, char **argv)
 			"byte as soci does.",
 		.opts = opts,
 	};
-	struct ztoc_build_opts build = { .compression = ZTOC_GZIP,
-					 .max_ztoc_bytes = INT32_MAX,
-					 .max_tar_bytes = INT64_MAX };
+	struct ztoc_build_opts build = { .compression = ZTOC_GZIP };
 	struct cli_args args;
 	struct err err = ERR_INIT;
 	const char *wrong;

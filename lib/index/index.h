@@ -27,7 +27,8 @@ struct index_opts {
 	/* Mark layers without extended attributes and opaque directories, as soci does
 	 * with --optimizations xattr. */
 	bool mark_no_xattrs;
-	bool lenient;				/* struct ztoc_build_opts */
+	bool strict;				/* struct ztoc_build_opts */
+	uint64_t max_ztoc_bytes;		/* the same */
 	bool force;				/* build all zTOCs anew */
 	unsigned threads;			/* 0: one per core */
 	const char *const *prefetch;		/* paths to list as prefetch, or NULL */
@@ -47,6 +48,7 @@ struct index_result {
 		struct oci_desc ztoc;		/* BUILT, REUSED */
 		uint32_t spans;
 		uint64_t files;
+		unsigned int accepted;		/* BUILT: struct ztoc_built */
 		bool no_xattrs;			/* asked for and true */
 	} *layers;				/* as in the image */
 	struct buf manifest;			/* the index manifest's bytes */

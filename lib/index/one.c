@@ -128,7 +128,8 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
 									  ZTOC_BUILD_SOCI_0_2,
 			   .span_size = w->opts->span_size,
-			   .strict = !w->opts->lenient },
+			   .max_ztoc_bytes = w->opts->max_ztoc_bytes,
+			   .strict = w->opts->strict },
 		.blob_fd = -1,
 		.to = w->opts->copy_layers ? w->dst : NULL,
 		.chunk_bytes = w->opts->chunk_bytes,
@@ -150,6 +151,7 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 		w->result->layers[number].ztoc = desc;
 		w->result->layers[number].spans = built.spans;
 		w->result->layers[number].files = built.entries;
+		w->result->layers[number].accepted = built.accepted;
 	}
 	free(built.bytes);
 	return r;

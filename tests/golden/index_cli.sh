@@ -111,13 +111,17 @@ refuse() { # IMAGE TEXT OPTIONS...
 }
 refuse x-mislabeled-gzip-as-plain "mislabelled: its bytes are gzip, but its media type"
 refuse x-mislabeled-plain-as-gzip "mislabelled: its bytes are a plain tar, but its media type"
-refuse x-contig "contiguous file"
+refuse x-contig "contiguous file" --strict
 refuse x-sparsegnu "old GNU sparse"
-refuse x-globalhdr "global PAX header"
-refuse x-gzv-trailjunk "after the gzip data"
-layout x-globalhdr l
-"$cli" create oci:l:t --min-layer-size 0 --lenient >/dev/null 2>&1
-ok $? "--lenient takes a global PAX header"
+refuse x-globalhdr "global PAX header" --strict
+refuse x-gzv-trailjunk "after the gzip data" --strict
+for l in "globalhdr:global PAX headers" "contig:contiguous files" "gzv-trailjunk:junk after the gzip data"; do
+	layout "x-${l%%:*}" l
+	"$cli" create oci:l:t --min-layer-size 0 --json >out.json 2>err &&
+		[ "$(json out.json 'd[0]["layers"][0]["ztoc"] and d[0]["layers"][0]["accepted"]')" = "['${l#*:}']" ] &&
+		grep -q "lazyerofs: sha256:.*: has ${l#*:}, which soci refuses" err
+	ok $? "served all the same, and said to be: ${l#*:}"
+done
 layout main l
 "$cli" create oci:l:t >/dev/null 2>err; [ $? = 1 ] && grep -q "min-layer-size" err
 ok $? "all layers small: said so"

@@ -63,8 +63,14 @@ head -c 100000 "$fixtures/layers/base.tar.gz" >"$dir/short.tar.gz"
 build "$dir/short.tar.gz" -o "$dir/z"
 [ $? -eq 1 ] && grep -q "ends early" "$dir/stderr"
 ok $? "a layer cut short is refused"
-build "$fixtures/layers/globalhdr.tar.gz" -o "$dir/z" --lenient
-ok $? "--lenient skips global PAX headers"
+build "$fixtures/layers/globalhdr.tar.gz" -o "$dir/z" && grep -q "has global PAX headers, which soci refuses" "$dir/stderr"
+ok $? "global PAX headers are skipped, which is said"
+build "$fixtures/layers/globalhdr.tar.gz" -o "$dir/y" --strict
+[ $? -eq 1 ] && grep -q "'g' (a global PAX header)" "$dir/stderr" && [ ! -e "$dir/y" ]
+ok $? "--strict refuses them"
+build "$fixtures/layers/features-gnu.tar.gz" -o "$dir/y" --max-ztoc-size 40K
+[ $? -eq 1 ] && grep -q "larger than 40960 bytes" "$dir/stderr" && [ ! -e "$dir/y" ]
+ok $? "--max-ztoc-size"
 build "$fixtures/layers/zstd.tar.zst" -o "$dir/z"
 [ $? -eq 1 ] && grep -q zstd "$dir/stderr"
 ok $? "zstd is named"
