@@ -92,6 +92,7 @@ int indexing_begin(struct indexing *w, const char *command)
 	w->client.stop = cli_stop_flag();
 	w->progress = progress_new("layer");
 	w->opts.watch = progress_watch(w->progress);
+	w->opts.memo = index_memo_new();
 	if (w->json) {
 		w->report = json_array();
 		if (!w->report)
@@ -252,4 +253,5 @@ void indexing_done(struct indexing *w)
 	json_decref(w->prefetch_doc);
 	json_decref(w->report);
 	progress_free(w->progress);
+	index_memo_free(w->opts.memo);
 }

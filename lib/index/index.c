@@ -188,7 +188,9 @@ int index_make(const struct oci_opts *client, const struct oci_ref *src,
 		r = oci_client_new(client, NULL, &c, err);
 	if (r == 0)
 		r = write_manifest(&w, c, subject, err);
-	if (r == 0)
+	if (r == 0) {
+		index_memo_add(&w);
 		*ret = TAKE_PTR(result);
+	}
 	return r;
 }

@@ -185,6 +185,8 @@ int index_one(struct index_work *w, const struct workers *workers, struct oci_cl
 		state = layer->kind == OCI_LAYER_ZSTD ? INDEX_SKIPPED_ZSTD : INDEX_SKIPPED_TYPE;
 	} else if (layer->desc.size < w->opts->min_layer_bytes) {
 		state = INDEX_SKIPPED_SMALL;
+	} else if (index_memo_get(w, number)) {
+		state = INDEX_REUSED;
 	} else {
 		r = try_reuse(w, c, number, err);
 		state = r == 1 ? INDEX_REUSED : INDEX_BUILT;

@@ -28,6 +28,11 @@ struct index_work {
 int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
 	      uint32_t number, struct err *err);
 
+/* What an earlier image made of this layer, into the result: false if none did. */
+bool index_memo_get(struct index_work *w, uint32_t number);
+/* All layers that this image built. */
+void index_memo_add(struct index_work *w);
+
 /* Look for the paths of the prefetch list in a layer's zTOC. */
 int index_prefetch_find(struct index_work *w, uint32_t number, const struct ztoc *z,
 			struct err *err);

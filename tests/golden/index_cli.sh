@@ -271,6 +271,12 @@ ok $? "which cannot be removed alone"
 	"(['linux/amd64', 'linux/arm64'], ['indexed', 'indexed', 'indexed'])" ] &&
 	[ "$(json out.json 'd[0]["layers"][0] == d[0]["layers"][2]')" = True ]
 ok $? "create --all-platforms, a layer twice in each image"
+[ "$(json out.json '[l["state"] for l in d[1]["layers"]] + [d[0]["layers"][i]["ztoc"] == d[1]["layers"][i]["ztoc"] for i in (0, 1, 2)]')" = \
+	"['was indexed', 'was indexed', 'was indexed', True, True, True]" ]
+ok $? "layers that both images have are read once"
+"$cli" convert oci:m:t oci:pre:t --min-layer-size 0 --all-platforms --force --prefetch-file bin/sh --prefetch-file dir0/f00 >/dev/null 2>err
+[ "$("$cli" index list oci:pre:t --all-platforms --json | grep -c '"prefetch_lists": 1')" = 2 ]
+ok $? "and both get their prefetch lists"
 "$cli" index list oci:m:t --all-platforms --json >list.json
 [ "$(json list.json '[(i["platform"], i["version"], i["ztocs"]) for i in d]')" = \
 	"[('linux/amd64', 'v1', 3), ('linux/arm64', 'v1', 3)]" ]
