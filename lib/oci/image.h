@@ -12,10 +12,7 @@
 
 #include "base/buf.h"
 #include "oci/client.h"
-
-struct oci_platform {
-	char os[32], arch[32], variant[16];	/* "" variant: any */
-};
+#include "oci/platform.h"
 
 enum oci_layer_kind {
 	OCI_LAYER_GZIP,
@@ -53,11 +50,6 @@ struct oci_image {
 	enum oci_index_found index_found;
 	struct oci_desc index;		/* valid unless NONE */
 };
-
-/* The platform of this machine: linux/amd64 and so on. */
-void oci_platform_host(struct oci_platform *ret);
-/* "os/arch[/variant]" */
-int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
 
 /*
  * Fetch and check: reference -> (image index -> platform choice ->) manifest -> config.
