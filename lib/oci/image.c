@@ -329,3 +329,27 @@ int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf
 		own_media_type(doc, ret);
 	return r;
 }
+
+int oci_layout_entry(struct oci_client *c, const struct oci_ref *ref, json_t **ret,
+		     struct err *err)
+{
+	cleanup_repo struct oci_repo *repo = NULL;
+	cleanup_json json_t *index = NULL;
+	const json_t *e, *found = NULL;
+	struct digest digest;
+	size_t i;
+	int r = oci_repo_get(c, ref, &repo, err);
+
+	if (r == 0 && repo->dir_fd >= 0)
+		r = layout_index(repo, &index, err);
+	if (r < 0)
+		return r;
+	if (index && !ref->has_digest)
+		found = layout_entry(index, ref->tag);
+	json_array_foreach(json_object_get(index, "manifests"), i, e)
+		if (ref->has_digest && !found && jdoc_digest(e, "digest", &digest) == 0 &&
+		    digest_is_equal(&digest, &ref->digest))
+			found = e;
+	*ret = json_incref((json_t *)found);
+	return 0;
+}

@@ -75,6 +75,14 @@ void oci_image_free(struct oci_image *img);
 int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf *b,
 		     struct oci_desc *ret, struct err *err);
 
+/*
+ * What index.json of a layout says of what ref names, as JSON: a new reference; NULL where it
+ * says nothing, and for registries.
+ */
+struct json_t;
+int oci_layout_entry(struct oci_client *c, const struct oci_ref *ref, struct json_t **ret,
+		     struct err *err);
+
 /* The whole of a blob, size- and digest-checked, into b (cap: b->max_bytes) or to fd. */
 int oci_blob_get(struct oci_client *c, const struct oci_ref *ref, const struct oci_desc *desc,
 		 struct buf *b, struct err *err);
