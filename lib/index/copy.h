@@ -43,6 +43,11 @@ void copy_free(struct copy *k);
 int copy_add(struct copy *k, const struct digest *digest, struct err *err);
 /* The same for what is known to be no image with indexes (attestations). */
 int copy_add_bare(struct copy *k, const struct digest *digest, struct err *err);
+/* A manifest that is not at src, while its blobs are; media type: OCI's. *ret: of it. */
+int copy_add_manifest(struct copy *k, const void *data, size_t len, struct oci_desc *ret,
+		      struct err *err);
+/* What an index of images lists though it is no manifest. */
+int copy_add_blob(struct copy *k, const struct oci_desc *desc, struct err *err);
 int copy_run(struct copy *k, const struct copy_opts *opts, struct copy_stats *ret,
 	     struct err *err);
 

@@ -119,7 +119,11 @@ static int add_list(struct copy *k, const json_t *doc, enum look look, unsigned 
 
 		if (jdoc_desc(o, &desc) < 0)
 			return err_set(err, ERR_CORRUPT, EINVAL, "manifests[%zu] is malformed", i);
-		r = add(k, &desc.digest, is_attestation ? LOOK_BARE : look, depth + 1, err);
+		if (!manifest_is_type(desc.media_type))
+			r = add_blob(k, &desc, look != LOOK_OPTIONAL, err);
+		else
+			r = add(k, &desc.digest, is_attestation ? LOOK_BARE : look, depth + 1,
+				err);
 	}
 	return r;
 }
@@ -231,4 +235,26 @@ int copy_add(struct copy *k, const struct digest *digest, struct err *err)
 int copy_add_bare(struct copy *k, const struct digest *digest, struct err *err)
 {
 	return add(k, digest, LOOK_BARE, 0, err);
+}
+
+int copy_add_manifest(struct copy *k, const void *data, size_t len, struct oci_desc *ret,
+		      struct err *err)
+{
+	struct copy_doc d = { .desc = { .media_type = MEDIA_OCI_MANIFEST, .size = len },
+			      .bytes = BUF_INIT(COPY_MAX_DOC_BYTES) };
+	int r = buf_add(&d.bytes, data, len);
+
+	digest_of(data, len, &d.desc.digest);
+	*ret = d.desc;
+	if (r < 0)
+		return err_sys(err, -r, "manifest");
+	r = find_doc(k, &d.desc.digest) ? 1 : add_doc(k, &d, LOOK_BARE, 0, err);
+	if (r != 0)
+		buf_done(&d.bytes);
+	return r < 0 ? r : 0;
+}
+
+int copy_add_blob(struct copy *k, const struct oci_desc *desc, struct err *err)
+{
+	return add_blob(k, desc, true, err);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "base/cleanup.h"
 #include "oci/doc.h"
@@ -26,62 +25,6 @@ void oci_image_free(struct oci_image *img)
 		return;
 	free(img->layers);
 	free(img);
-}
-
-void oci_platform_host(struct oci_platform *ret)
-{
-	static const struct {
-		const char *machine, *arch, *variant;
-	} known[] = {
-		{ "x86_64", "amd64", "" },   { "aarch64", "arm64", "" },
-		{ "armv7l", "arm", "v7" },   { "armv6l", "arm", "v6" },
-		{ "i686", "386", "" },	     { "i386", "386", "" },
-		{ "ppc64le", "ppc64le", "" }, { "s390x", "s390x", "" },
-		{ "riscv64", "riscv64", "" }, { "loongarch64", "loong64", "" },
-	};
-	struct utsname u;
-
-	memset(ret, 0, sizeof(*ret));
-	strcpy(ret->os, "linux");
-	if (uname(&u) < 0)
-		return;
-	snprintf(ret->arch, sizeof(ret->arch), "%.31s", u.machine);
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!strcmp(u.machine, known[i].machine)) {
-			strcpy(ret->arch, known[i].arch);
-			strcpy(ret->variant, known[i].variant);
-		}
-}
-
-/* Letters, digits, '_' '.' '-'. */
-static int take_part(const char **s, char *ret, size_t ret_size)
-{
-	size_t n = strcspn(*s, "/");
-
-	if (n == 0 || n >= ret_size)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
-			    (*s)[i]))
-			return -EINVAL;
-	memcpy(ret, *s, n);
-	ret[n] = 0;
-	*s += n + ((*s)[n] == '/');
-	return 0;
-}
-
-int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err)
-{
-	struct oci_platform p = { 0 };
-	const char *s = text;
-
-	if (take_part(&s, p.os, sizeof(p.os)) < 0 ||
-	    take_part(&s, p.arch, sizeof(p.arch)) < 0 ||
-	    (*s && (take_part(&s, p.variant, sizeof(p.variant)) < 0 || *s)))
-		return err_set(err, ERR_UNSUPPORTED, EINVAL, "platform \"%.80s\" is not "
-			       "os/arch or os/arch/variant", text);
-	*ret = p;
-	return 0;
 }
 
 /* --- the image ----------------------------------------------------------------------- */
@@ -385,4 +328,28 @@ int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf
 	if (r == 0)
 		own_media_type(doc, ret);
 	return r;
+}
+
+int oci_layout_entry(struct oci_client *c, const struct oci_ref *ref, json_t **ret,
+		     struct err *err)
+{
+	cleanup_repo struct oci_repo *repo = NULL;
+	cleanup_json json_t *index = NULL;
+	const json_t *e, *found = NULL;
+	struct digest digest;
+	size_t i;
+	int r = oci_repo_get(c, ref, &repo, err);
+
+	if (r == 0 && repo->dir_fd >= 0)
+		r = layout_index(repo, &index, err);
+	if (r < 0)
+		return r;
+	if (index && !ref->has_digest)
+		found = layout_entry(index, ref->tag);
+	json_array_foreach(json_object_get(index, "manifests"), i, e)
+		if (ref->has_digest && !found && jdoc_digest(e, "digest", &digest) == 0 &&
+		    digest_is_equal(&digest, &ref->digest))
+			found = e;
+	*ret = json_incref((json_t *)found);
+	return 0;
 }

@@ -12,10 +12,7 @@
 
 #include "base/buf.h"
 #include "oci/client.h"
-
-struct oci_platform {
-	char os[32], arch[32], variant[16];	/* "" variant: any */
-};
+#include "oci/platform.h"
 
 enum oci_layer_kind {
 	OCI_LAYER_GZIP,
@@ -54,11 +51,6 @@ struct oci_image {
 	struct oci_desc index;		/* valid unless NONE */
 };
 
-/* The platform of this machine: linux/amd64 and so on. */
-void oci_platform_host(struct oci_platform *ret);
-/* "os/arch[/variant]" */
-int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
-
 /*
  * Fetch and check: reference -> (image index -> platform choice ->) manifest -> config.
  * Then find the SOCI index: index_digest if not NULL, else the manifest's v2 annotation,
@@ -82,6 +74,14 @@ void oci_image_free(struct oci_image *img);
  */
 int oci_manifest_get(struct oci_client *c, const struct oci_ref *ref, struct buf *b,
 		     struct oci_desc *ret, struct err *err);
+
+/*
+ * What index.json of a layout says of what ref names, as JSON: a new reference; NULL where it
+ * says nothing, and for registries.
+ */
+struct json_t;
+int oci_layout_entry(struct oci_client *c, const struct oci_ref *ref, struct json_t **ret,
+		     struct err *err);
 
 /* The whole of a blob, size- and digest-checked, into b (cap: b->max_bytes) or to fd. */
 int oci_blob_get(struct oci_client *c, const struct oci_ref *ref, const struct oci_desc *desc,

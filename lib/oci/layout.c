@@ -339,30 +339,36 @@ static const json_t *only_image(const json_t *entries)
 	return found;
 }
 
-int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
-		   struct err *err)
+const json_t *layout_entry(const json_t *index, const char *tag)
 {
+	const json_t *entries = json_object_get(index, "manifests"), *e, *found = NULL;
 	const char *want = *tag ? tag : "latest";
-	cleanup_json json_t *doc = NULL;
-	const json_t *entries, *e, *found = NULL;
-	char tags[200];
 	size_t i;
-	int r;
 
-	r = layout_index(repo, &doc, err);
-	if (r < 0)
-		return r;
-	entries = json_object_get(doc, "manifests");
 	json_array_foreach(entries, i, e) {
 		const char *name = jdoc_annotation(e, LAYOUT_REF_NAME);
 
 		if (name && !strcmp(name, want))
 			found = e;
 	}
-	if (!found && !*tag)
-		found = only_image(entries);
+	return found || *tag ? found : only_image(entries);
+}
+
+int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
+		   struct err *err)
+{
+	const char *want = *tag ? tag : "latest";
+	cleanup_json json_t *doc = NULL;
+	const json_t *found;
+	char tags[200];
+	int r;
+
+	r = layout_index(repo, &doc, err);
+	if (r < 0)
+		return r;
+	found = layout_entry(doc, tag);
 	if (!found) {
-		list_tags(entries, tags, sizeof(tags));
+		list_tags(json_object_get(doc, "manifests"), tags, sizeof(tags));
 		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%.200s/index.json has no image \"%s\" "
 			       "(tags there: %s): use oci:DIR:TAG", repo->ref.dir, want,
 			       *tags ? tags : "none");

@@ -30,6 +30,12 @@ int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
 		   struct err *err);
 
 /*
+ * The entry of index.json (parsed) that tag names, borrowed: tag "": "latest", or the only
+ * one there is; or NULL.
+ */
+const json_t *layout_entry(const json_t *index, const char *tag);
+
+/*
  * The SOCI v1 indexes of the image subject, in order, at most max of them. index.json does
  * not say whose an index is: each is read.
  */

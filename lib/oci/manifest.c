@@ -16,6 +16,11 @@ static bool is_image_type(const char *t)
 	return !strcmp(t, MEDIA_OCI_MANIFEST) || !strcmp(t, MEDIA_DOCKER_MANIFEST);
 }
 
+bool manifest_is_type(const char *media_type)
+{
+	return !*media_type || is_index_type(media_type) || is_image_type(media_type);
+}
+
 static int corrupt(struct err *err, const char *what, const char *why)
 {
 	return err_set(err, ERR_CORRUPT, EINVAL, "%s: %s", what, why);

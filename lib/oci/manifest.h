@@ -28,6 +28,8 @@ enum manifest_kind { MANIFEST_INDEX, MANIFEST_IMAGE };
 int manifest_kind_of(const json_t *doc, const char *media_type, const char *what,
 		     enum manifest_kind *ret, struct err *err);
 
+/* Is it the media type of an image manifest or an image index? "": nothing was said, it may be. */
+bool manifest_is_type(const char *media_type);
 /*
  * Is an entry of an image index an image (or a nested index), not an attestation, a SOCI
  * index or another artifact? Tools that copy indexes drop artifactType: it alone says no more.

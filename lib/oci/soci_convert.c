@@ -5,192 +5,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/gojson.h"
-#include "oci/json.h"
+#include "oci/gotypes.h"
 #include "oci/manifest.h"
 #include "oci/soci_write.h"
 
 #define ANNOTATION_IMAGE "com.amazon.soci.image-manifest-digest"
+#define ANNOTATION_ATTESTED "vnd.docker.reference.digest"
 
-/* --- JSON as Go's encoder writes it -------------------------------------------------- */
-
-static int key_compare(const void *a, const void *b)
+void soci_converted_done(struct soci_converted *c)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	json_decref(c->annotations);
+	json_decref(c->platform);
+	json_decref(c->index_platform);
 }
 
-static int emit(struct buf *out, const json_t *v);
-
-static int emit_key(struct buf *out, const char *key, const json_t *v, bool *first)
+static int failed(struct err *err, int r, const char *what)
 {
-	int r = *first ? 0 : buf_add(out, ",", 1);
-
-	*first = false;
-	if (r == 0)
-		r = gojson_string(out, key, strlen(key));
-	if (r == 0)
-		r = buf_add(out, ":", 1);
-	return r < 0 ? r : emit(out, v);
+	return r == -EINVAL ? err_set(err, ERR_CORRUPT, EINVAL, "%s: a value is of another type "
+				      "than OCI gives it", what) :
+			      err_sys(err, -r, "%s", what);
 }
 
-/* Go sorts the keys of a map. */
-static int emit_map(struct buf *out, const json_t *map)
+static json_t *digest_json(const struct digest *d)
 {
-	size_t n = json_object_size(map), i = 0;
-	const char **keys = calloc(n ? n : 1, sizeof(*keys));
-	const char *key;
-	json_t *value;
-	bool first = true;
-	int r = keys ? buf_add(out, "{", 1) : -ENOMEM;
+	char text[DIGEST_TEXT_SIZE];
 
-	if (keys) {
-		json_object_foreach((json_t *)map, key, value)
-			keys[i++] = key;
-		qsort(keys, n, sizeof(*keys), key_compare);
-	}
-	for (i = 0; r == 0 && i < n; i++)
-		r = emit_key(out, keys[i], json_object_get(map, keys[i]), &first);
-	free(keys);
-	return r < 0 ? r : buf_add(out, "}", 1);
-}
-
-static int emit_array(struct buf *out, const json_t *array)
-{
-	int r = buf_add(out, "[", 1);
-
-	for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
-		if (i)
-			r = buf_add(out, ",", 1);
-		if (r == 0)
-			r = emit(out, json_array_get(array, i));
-	}
-	return r < 0 ? r : buf_add(out, "]", 1);
-}
-
-static int emit(struct buf *out, const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return emit_map(out, v);
-	case JSON_ARRAY:
-		return emit_array(out, v);
-	case JSON_STRING:
-		return gojson_string(out, json_string_value(v), json_string_length(v));
-	case JSON_INTEGER:
-		return buf_addf(out, "%lld", (long long)json_integer_value(v));
-	case JSON_TRUE:
-		return buf_add_str(out, "true");
-	case JSON_FALSE:
-		return buf_add_str(out, "false");
-	case JSON_REAL:
-	case JSON_NULL:
-		return buf_add_str(out, "null");
-	}
-	return -EINVAL;
-}
-
-/* --- OCI types: only known keys, in the order of their struct ------------------------- */
-
-static int emit_struct(struct buf *out, const json_t *o, const char *const *keys)
-{
-	bool first = true;
-	int r = buf_add(out, "{", 1);
-
-	for (; r == 0 && *keys; keys++) {
-		const json_t *v = json_object_get(o, *keys);
-
-		if (v && !json_is_null(v))
-			r = emit_key(out, *keys, v, &first);
-	}
-	return r < 0 ? r : buf_add(out, "}", 1);
-}
-
-static int emit_platform(struct buf *out, const json_t *o)
-{
-	static const char *const keys[] = { "architecture", "os", "os.version", "os.features",
-					    "variant", NULL };
-
-	return emit_struct(out, o, keys);
-}
-
-static int emit_desc(struct buf *out, const json_t *o)
-{
-	static const char *const head[] = { "mediaType", "digest", "size", "urls",
-					    "annotations", "data", NULL };
-	const json_t *platform = json_object_get(o, "platform"),
-		     *type = json_object_get(o, "artifactType");
-	bool first = false;
-	int r = emit_struct(out, o, head);
-
-	out->len--;	/* the brace comes back at the end */
-	if (r == 0 && json_is_object(platform)) {
-		r = buf_add_str(out, ",\"platform\":");
-		if (r == 0)
-			r = emit_platform(out, platform);
-	}
-	if (r == 0 && json_is_string(type))
-		r = emit_key(out, "artifactType", type, &first);
-	return r < 0 ? r : buf_add(out, "}", 1);
-}
-
-static int emit_descs(struct buf *out, const json_t *array)
-{
-	int r = buf_add(out, "[", 1);
-
-	for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
-		if (i)
-			r = buf_add(out, ",", 1);
-		if (r == 0)
-			r = emit_desc(out, json_array_get(array, i));
-	}
-	return r < 0 ? r : buf_add(out, "]", 1);
+	digest_format(d, text);
+	return json_string(text);
 }
 
 /* --- image manifest ------------------------------------------------------------------ */
 
 static int add_annotation(json_t *doc, const struct digest *index)
 {
-	char text[DIGEST_TEXT_SIZE];
 	json_t *a = json_object_get(doc, "annotations");
 
-	digest_format(index, text);
+	if (a && !json_is_null(a) && !json_is_object(a))
+		return -EINVAL;
 	if (!json_is_object(a)) {
 		a = json_object();
 		if (!a || json_object_set_new(doc, "annotations", a) < 0)
 			return -ENOMEM;
 	}
-	return json_object_set_new(a, ANNOTATION_SOCI_INDEX, json_string(text)) < 0 ? -ENOMEM : 0;
-}
-
-static int emit_manifest(struct buf *out, const json_t *doc)
-{
-	const json_t *type = json_object_get(doc, "artifactType"),
-		     *subject = json_object_get(doc, "subject");
-	bool first = false;
-	int r = buf_add_str(out, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"");
-
-	if (r == 0 && json_is_string(type))
-		r = emit_key(out, "artifactType", type, &first);
-	if (r == 0)
-		r = buf_add_str(out, ",\"config\":");
-	if (r == 0)
-		r = emit_desc(out, json_object_get(doc, "config"));
-	if (r == 0)
-		r = buf_add_str(out, ",\"layers\":");
-	if (r == 0)
-		r = emit_descs(out, json_object_get(doc, "layers"));
-	if (r == 0 && json_is_object(subject)) {
-		r = buf_add_str(out, ",\"subject\":");
-		if (r == 0)
-			r = emit_desc(out, subject);
-	}
-	if (r == 0)
-		r = emit_key(out, "annotations", json_object_get(doc, "annotations"), &first);
-	return r < 0 ? r : buf_add(out, "}", 1);
+	return json_object_set_new(a, ANNOTATION_SOCI_INDEX, digest_json(index)) < 0 ? -ENOMEM : 0;
 }
 
 int soci_convert_manifest(const void *data, size_t len, const struct digest *index,
-			  struct buf *out, struct err *err)
+			  struct buf *out, json_t **ret_annotations, struct err *err)
 {
 	cleanup_json json_t *doc = NULL;
 	json_t *config, *layers;
@@ -206,206 +67,346 @@ int soci_convert_manifest(const void *data, size_t len, const struct digest *ind
 		if (!json_is_object(json_array_get(layers, i)))
 			return err_set(err, ERR_CORRUPT, EINVAL,
 				       "image manifest: layers[%zu] is no object", i);
-	r = json_object_set_new(config, "mediaType", json_string(MEDIA_OCI_CONFIG)) < 0 ?
-		    -ENOMEM :
-		    add_annotation(doc, index);
+	if (json_object_set_new(doc, "mediaType", json_string(MEDIA_OCI_MANIFEST)) < 0 ||
+	    json_object_set_new(config, "mediaType", json_string(MEDIA_OCI_CONFIG)) < 0)
+		r = -ENOMEM;
+	if (r == 0 && index)
+		r = add_annotation(doc, index);
 	if (r == 0)
-		r = emit_manifest(out, doc);
-	return r < 0 ? err_sys(err, -r, "image manifest") : 0;
+		r = gotypes_manifest(out, doc);
+	if (r < 0)
+		return failed(err, r, "image manifest");
+	*ret_annotations = json_incref(json_object_get(doc, "annotations"));
+	return 0;
+}
+
+/* --- platforms ----------------------------------------------------------------------- */
+
+json_t *soci_platform_json(const struct oci_platform *p)
+{
+	return p->variant[0] ? json_pack("{s:s, s:s, s:s}", "architecture", p->arch, "os", p->os,
+					 "variant", p->variant) :
+			       json_pack("{s:s, s:s}", "architecture", p->arch, "os", p->os);
+}
+
+/* In normal form. */
+static int read_platform(const json_t *o, struct oci_platform *ret)
+{
+	if (jdoc_copy(o, "os", ret->os, sizeof(ret->os)) < 0 ||
+	    jdoc_copy(o, "architecture", ret->arch, sizeof(ret->arch)) < 0 ||
+	    jdoc_copy(o, "variant", ret->variant, sizeof(ret->variant)) < 0)
+		return -EINVAL;
+	oci_platform_normalize(ret);
+	return 0;
+}
+
+static const char *os_version(const json_t *platform)
+{
+	const char *version = jdoc_str(platform, "os.version");
+
+	return version ? version : "";
+}
+
+bool soci_platform_is_for(const json_t *platform, const struct oci_platform *p)
+{
+	struct oci_platform x, y = *p;
+
+	oci_platform_normalize(&y);
+	return read_platform(platform, &x) == 0 && !strcmp(x.os, y.os) &&
+	       !strcmp(x.arch, y.arch) && !strcmp(x.variant, y.variant);
+}
+
+bool soci_platform_is_same(const json_t *a, const json_t *b)
+{
+	struct oci_platform x;
+
+	return read_platform(a, &x) == 0 && soci_platform_is_for(b, &x) &&
+	       !strcmp(os_version(a), os_version(b));
+}
+
+static int feature_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, each once. */
+static int add_features(json_t *platform, const json_t *features)
+{
+	size_t n = json_array_size(features);
+	cleanup_free const char **v = calloc(n ? n : 1, sizeof(*v));
+	json_t *sorted = json_array();
+	int r = v && sorted ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		v[i] = json_string_value(json_array_get(features, i));
+		if (!v[i])
+			r = -EINVAL;
+	}
+	if (r == 0)
+		qsort(v, n, sizeof(*v), feature_compare);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if ((i == 0 || strcmp(v[i - 1], v[i]) != 0) &&
+		    json_array_append_new(sorted, json_string(v[i])) < 0)
+			r = -ENOMEM;
+	if (r < 0) {
+		json_decref(sorted);
+		return r;
+	}
+	return json_object_set_new(platform, "os.features", sorted) < 0 ? -ENOMEM : 0;
+}
+
+int soci_platform_of_config(const void *data, size_t len, json_t **ret, struct err *err)
+{
+	cleanup_json json_t *doc = NULL, *o = NULL;
+	struct oci_platform p;
+	int r = jdoc_parse(data, len, "image config", &doc, err);
+
+	if (r < 0)
+		return r;
+	r = read_platform(doc, &p);
+	if (r == 0) {
+		o = soci_platform_json(&p);
+		r = o ? add_features(o, json_object_get(doc, "os.features")) : -ENOMEM;
+	}
+	if (r == 0 && json_object_set_new(o, "os.version", json_string(os_version(doc))) < 0)
+		r = -ENOMEM;
+	if (r < 0)
+		return failed(err, r, "image config");
+	*ret = TAKE_PTR(o);
+	return 0;
+}
+
+/* --- plan ---------------------------------------------------------------------------- */
+
+struct plan {
+	const struct soci_converted *images;
+	uint32_t n;
+	bool *placed;			/* the SOCI index of each */
+};
+
+/* The first image made of the manifest digest, or n. */
+static uint32_t image_of(const struct soci_converted *images, uint32_t n,
+			 const struct digest *digest)
+{
+	uint32_t i = 0;
+
+	while (i < n && !digest_is_equal(&images[i].source, digest))
+		i++;
+	return i;
+}
+
+/* A place for a SOCI index: of the image source if not NULL; best one for platform. */
+static uint32_t index_for(const struct plan *p, const struct digest *source,
+			  const json_t *platform)
+{
+	uint32_t any = p->n;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct soci_converted *c = &p->images[i];
+
+		if (!c->has_index || p->placed[i] ||
+		    (source && !digest_is_equal(&c->source, source)))
+			continue;
+		if (json_is_object(platform) && soci_platform_is_same(c->index_platform, platform))
+			return i;
+		if (any == p->n)
+			any = i;
+	}
+	return source ? any : p->n;
+}
+
+static struct soci_place index_place(struct plan *p, const struct digest *source,
+				     const json_t *o)
+{
+	uint32_t k = index_for(p, source, json_object_get(o, "platform"));
+
+	if (k < p->n) {
+		p->placed[k] = true;
+		return (struct soci_place){ .fate = SOCI_INDEX, .number = k };
+	}
+	return (struct soci_place){ .fate = source && image_of(p->images, p->n, source) < p->n ?
+						    SOCI_DROPPED :
+						    SOCI_KEPT };
+}
+
+/* A SOCI index says whose it is; one that does not is that of its platform, as upstream has
+ * it. */
+static int entry_place(struct plan *p, const json_t *o, struct soci_place *ret)
+{
+	const char *of = jdoc_annotation(o, ANNOTATION_IMAGE), *type = jdoc_str(o, "artifactType");
+	struct oci_desc desc;
+	struct digest image;
+	uint32_t k;
+
+	if (jdoc_desc(o, &desc) < 0)
+		return -EINVAL;
+	if (of && digest_parse(of, strlen(of), &image) == 0) {
+		*ret = index_place(p, &image, o);
+	} else if (type && !strcmp(type, SOCI_INDEX_V2_TYPE)) {
+		*ret = index_place(p, NULL, o);
+	} else {
+		k = image_of(p->images, p->n, &desc.digest);
+		*ret = (struct soci_place){ .fate = k < p->n ? SOCI_IMAGE : SOCI_KEPT, .number = k };
+	}
+	return 0;
+}
+
+int soci_convert_plan(const json_t *source, const struct soci_converted *images, uint32_t n,
+		      struct soci_place **ret, struct err *err)
+{
+	const json_t *list = json_object_get(source, "manifests");
+	size_t size = json_array_size(list);
+	cleanup_free struct soci_place *places = calloc(size ? size : 1, sizeof(*places));
+	cleanup_free bool *placed = calloc(n ? n : 1, sizeof(*placed));
+	struct plan p = { .images = images, .n = n, .placed = placed };
+
+	if (!places || !placed)
+		return err_sys(err, ENOMEM, "image index");
+	for (size_t i = 0; i < size; i++)
+		if (entry_place(&p, json_array_get(list, i), &places[i]) < 0)
+			return err_set(err, ERR_CORRUPT, EINVAL,
+				       "a malformed entry in the image index");
+	*ret = TAKE_PTR(places);
+	return 0;
 }
 
 /* --- image index --------------------------------------------------------------------- */
 
-static int emit_head(struct buf *out, const struct oci_desc *d)
+static int set_desc(json_t *o, const struct oci_desc *d)
 {
-	char text[DIGEST_TEXT_SIZE];
-
-	digest_format(&d->digest, text);
-	return buf_addf(out, "{\"mediaType\":\"" MEDIA_OCI_MANIFEST
-			     "\",\"digest\":\"%s\",\"size\":%llu,\"annotations\":{",
-			text, (unsigned long long)d->size);
+	if (json_object_set_new(o, "mediaType", json_string(MEDIA_OCI_MANIFEST)) < 0 ||
+	    json_object_set_new(o, "digest", digest_json(&d->digest)) < 0 ||
+	    json_object_set_new(o, "size", json_integer((json_int_t)d->size)) < 0)
+		return -ENOMEM;
+	return 0;
 }
 
-/* platform: what the source said of it, or NULL. */
-static int emit_end(struct buf *out, const struct soci_converted *c, const json_t *platform,
-		    const char *more)
+/* entry: what the source has there, or NULL. It keeps its URLs and platform, not the old
+ * bytes that may stand in "data". */
+static json_t *image_entry(const struct soci_converted *c, const json_t *entry)
 {
-	int r = buf_add_str(out, "},\"platform\":");
+	json_t *o = entry ? json_copy((json_t *)entry) : json_object();
+	int r = o ? set_desc(o, &c->image) : -ENOMEM;
 
-	if (r == 0 && json_is_object(platform)) {
-		r = emit_platform(out, platform);
-		return r < 0 ? r : buf_addf(out, "%s}", more);
-	}
+	json_object_del(o, "data");
+	json_object_del(o, "annotations");
+	if (r == 0 && c->annotations && json_object_set(o, "annotations", c->annotations) < 0)
+		r = -ENOMEM;
+	if (r == 0 && c->platform && !json_is_object(json_object_get(o, "platform")) &&
+	    json_object_set(o, "platform", c->platform) < 0)
+		r = -ENOMEM;
 	if (r == 0)
-		r = buf_add_str(out, "{\"architecture\":");
-	if (r == 0)
-		r = gojson_string(out, c->arch, strlen(c->arch));
-	if (r == 0)
-		r = buf_add_str(out, ",\"os\":");
-	if (r == 0)
-		r = gojson_string(out, c->os, strlen(c->os));
-	if (r == 0 && c->variant[0]) {
-		r = buf_add_str(out, ",\"variant\":");
-		if (r == 0)
-			r = gojson_string(out, c->variant, strlen(c->variant));
-	}
-	return r < 0 ? r : buf_addf(out, "}%s}", more);
-}
-
-/* One image, and where it stands in the source. */
-struct place {
-	const struct soci_converted *c;
-	const json_t *platform;
-	bool has_image, has_index;	/* written; or the same as one before */
-};
-
-static int emit_image(struct buf *out, struct place *p)
-{
-	char text[DIGEST_TEXT_SIZE];
-	int r = emit_head(out, &p->c->image);
-
-	p->has_image = true;
-	digest_format(&p->c->index.digest, text);
-	if (r == 0)
-		r = buf_addf(out, "\"" ANNOTATION_SOCI_INDEX "\":\"%s\"", text);
-	return r < 0 ? r : emit_end(out, p->c, p->platform, "");
-}
-
-static int emit_index(struct buf *out, struct place *p)
-{
-	char text[DIGEST_TEXT_SIZE];
-	int r = emit_head(out, &p->c->index);
-
-	p->has_index = true;
-	digest_format(&p->c->image.digest, text);
-	if (r == 0)
-		r = buf_addf(out, "\"" ANNOTATION_IMAGE "\":\"%s\"", text);
-	return r < 0 ? r : emit_end(out, p->c, p->platform,
-				    ",\"artifactType\":\"" SOCI_INDEX_V2_TYPE "\"");
-}
-
-static struct place *place_of(struct place *places, const struct digest *replaced, uint32_t n,
-			      const struct digest *digest)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (digest_is_equal(&replaced[i], digest))
-			return &places[i];
+		return o;
+	json_decref(o);
 	return NULL;
 }
 
-/* The image that the entry was, if it was converted; or whose SOCI index it was. */
-static struct place *entry_place(const json_t *o, struct place *places,
-				 const struct digest *replaced, uint32_t n, bool *ret_is_index)
+/* Of an image that is indexed twice the first names it alone, as upstream has it. */
+static json_t *index_entry(const struct soci_converted *images, uint32_t k)
 {
-	const char *of = jdoc_annotation(o, ANNOTATION_IMAGE);
-	struct digest d;
+	const struct soci_converted *c = &images[k];
+	json_t *o = json_pack("{s:O, s:s}", "platform", c->index_platform, "artifactType",
+			      SOCI_INDEX_V2_TYPE);
+	int r = o ? set_desc(o, &c->index) : -ENOMEM;
 
-	*ret_is_index = of && digest_parse(of, strlen(of), &d) == 0;
-	if (!*ret_is_index && jdoc_digest(o, "digest", &d) < 0)
-		return NULL;
-	return place_of(places, replaced, n, &d);
+	if (r == 0 && image_of(images, k, &c->source) == k &&
+	    json_object_set_new(o, "annotations",
+				json_pack("{s:o}", ANNOTATION_IMAGE, digest_json(&c->image.digest))) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
-static void find_platforms(const json_t *list, struct place *places,
-			   const struct digest *replaced, uint32_t n)
+/* An attestation names the image that it is about by digest. */
+static json_t *kept_entry(const struct soci_converted *images, uint32_t n, json_t *entry)
 {
-	const json_t *o;
+	const char *of = jdoc_annotation(entry, ANNOTATION_ATTESTED);
+	struct digest image;
+	json_t *o;
+	uint32_t k = n;
+
+	if (of && digest_parse(of, strlen(of), &image) == 0)
+		k = image_of(images, n, &image);
+	if (k == n)
+		return json_incref(entry);
+	o = json_deep_copy(entry);
+	if (o && json_object_set_new(json_object_get(o, "annotations"), ANNOTATION_ATTESTED,
+				     digest_json(&images[k].image.digest)) == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static int add_places(json_t *list, const json_t *old, const struct soci_place *places,
+		      const struct soci_converted *images, uint32_t n)
+{
+	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, o) {
-		bool is_index;
-		struct place *p = entry_place(o, places, replaced, n, &is_index);
+	json_array_foreach(old, i, entry) {
+		uint32_t k = places[i].number;
+		json_t *o = NULL;
 
-		if (p && !is_index && !p->platform)
-			p->platform = json_object_get(o, "platform");
-	}
-}
-
-/* A comma before all but the first. */
-static int comma(struct buf *out)
-{
-	return out->data[out->len - 1] == '[' ? 0 : buf_add(out, ",", 1);
-}
-
-static int emit_entries(struct buf *out, const json_t *list, struct place *places,
-			const struct digest *replaced, uint32_t n)
-{
-	const json_t *o;
-	size_t i;
-	int r = 0;
-
-	json_array_foreach(list, i, o) {
-		bool is_index;
-		struct place *p = entry_place(o, places, replaced, n, &is_index);
-		struct oci_desc desc;
-
-		if (jdoc_desc(o, &desc) < 0 || (p && (is_index ? p->has_index : p->has_image)))
-			continue;
-		r = comma(out);
-		if (r == 0)
-			r = !p ? emit_desc(out, o) :
-			    is_index ? emit_index(out, p) : emit_image(out, p);
-		if (r < 0)
+		switch (places[i].fate) {
+		case SOCI_KEPT:
+			o = kept_entry(images, n, entry);
 			break;
-	}
-	return r;
-}
-
-/* What the source did not list by itself, then the SOCI indexes that are new. */
-static int emit_rest(struct buf *out, struct place *places, uint32_t n)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		if (places[i].has_image)
+		case SOCI_IMAGE:
+			o = image_entry(&images[k], entry);
+			break;
+		case SOCI_INDEX:
+			o = index_entry(images, k);
+			break;
+		case SOCI_DROPPED:
 			continue;
-		r = comma(out);
-		if (r == 0)
-			r = emit_image(out, &places[i]);
+		}
+		if (json_array_append_new(list, o) < 0)
+			return -ENOMEM;
 	}
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		if (places[i].has_index)
-			continue;
-		r = comma(out);
-		if (r == 0)
-			r = emit_index(out, &places[i]);
-	}
-	return r;
+	return 0;
 }
 
-static int emit_all(struct buf *out, const json_t *list, struct place *places,
-		    const struct digest *replaced, uint32_t n)
+/* Has it a place? Of an image it is the first that counts. */
+static bool is_placed(const struct soci_place *places, size_t nplaces, enum soci_fate fate,
+		      uint32_t number)
 {
-	int r = buf_add_str(out, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
-				 "\",\"manifests\":[");
-
-	find_platforms(list, places, replaced, n);
-	if (r == 0)
-		r = emit_entries(out, list, places, replaced, n);
-	if (r == 0)
-		r = emit_rest(out, places, n);
-	return r < 0 ? r : buf_add_str(out, "]}");
+	for (size_t i = 0; i < nplaces; i++)
+		if (places[i].fate == fate && places[i].number == number)
+			return true;
+	return false;
 }
 
-int soci_convert_index(const void *source, size_t source_len, const struct digest *replaced,
+static int add_rest(json_t *list, size_t nplaces, const struct soci_place *places,
+		    const struct soci_converted *images, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (image_of(images, i, &images[i].source) == i &&
+		    !is_placed(places, nplaces, SOCI_IMAGE, i) &&
+		    json_array_append_new(list, image_entry(&images[i], NULL)) < 0)
+			return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		if (images[i].has_index && !is_placed(places, nplaces, SOCI_INDEX, i) &&
+		    json_array_append_new(list, index_entry(images, i)) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int soci_convert_index(const json_t *source, const struct soci_place *places,
 		       const struct soci_converted *images, uint32_t n, struct buf *out,
 		       struct err *err)
 {
-	cleanup_json json_t *doc = NULL;
-	struct place *places;
-	int r = source ? jdoc_parse(source, source_len, "image index", &doc, err) : 0;
+	const json_t *old = json_object_get(source, "manifests");
+	cleanup_json json_t *doc = json_copy((json_t *)source), *list = json_array();
+	int r = doc && list ? add_places(list, old, places, images, n) : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	places = calloc(n ? n : 1, sizeof(*places));
-	for (uint32_t i = 0; places && i < n; i++) {
-		places[i].c = &images[i];
-		/* Asked for twice. */
-		places[i].has_image = places[i].has_index =
-			place_of(places, replaced, i, &replaced[i]) != NULL;
-	}
-	r = places ? emit_all(out, json_object_get(doc, "manifests"), places, replaced, n) :
-		     -ENOMEM;
-	free(places);
-	return r < 0 ? err_sys(err, -r, "image index") : 0;
+	if (r == 0)
+		r = add_rest(list, json_array_size(old), places, images, n);
+	if (r == 0 && (json_object_set(doc, "manifests", list) < 0 ||
+		       json_object_set_new(doc, "mediaType", json_string(MEDIA_OCI_INDEX)) < 0))
+		r = -ENOMEM;
+	if (r == 0)
+		r = gotypes_index(out, doc);
+	return r < 0 ? failed(err, r, "image index") : 0;
 }

@@ -212,8 +212,8 @@ shape() { # TAG: the entries of an image index
 	json "$(blob multi "$(cat digest)")" '[("soci" if "com.amazon.soci.image-manifest-digest" in m.get("annotations", {}) else "v2" if m.get("annotations") else "image") + " " + m["platform"].get("os.version", m["platform"].get("variant", "?")) for m in d["manifests"]]'
 }
 "$cli" convert oci:multi:all oci:multi:conv -p linux/arm64 --min-layer-size 0 >/dev/null 2>&1
-[ "$(shape conv)" = "['image 10.0.1', 'image 10.0.2', 'v2 v8', 'soci v8']" ]
-ok $? "convert of one platform: it keeps its place and all that is said of it"
+[ "$(shape conv)" = "['image 10.0.1', 'image 10.0.2', 'v2 v8', 'soci ?']" ]
+ok $? "convert of one platform: it keeps its place and all that is said of it; the index's is as asked for"
 "$cli" convert oci:multi:conv oci:multi:conv2 --all-platforms --min-layer-size 0 >/dev/null 2>&1
 [ "$(shape conv2)" = "['v2 10.0.1', 'v2 10.0.2', 'v2 v8', 'soci v8', 'soci 10.0.1', 'soci 10.0.2']" ]
 ok $? "convert of all: the others follow"
@@ -293,9 +293,12 @@ def top(d):
     return json.load(open(d + "/blobs/sha256/" + e["digest"][7:]))["manifests"]
 old, new = map(top, sys.argv[1:])
 assert [m["platform"]["architecture"] for m in new] == ["amd64", "arm64", "unknown", "amd64"], new
-assert new[1:3] == old[1:3], (new, old)
+assert new[1] == old[1], (new, old)
+assert old[2]["annotations"].pop("vnd.docker.reference.digest") == old[0]["digest"]
+assert new[2]["annotations"].pop("vnd.docker.reference.digest") == new[0]["digest"] != old[0]["digest"]
+assert new[2] == old[2], (new, old)
 PY
-ok $? "and its manifest, and the attestation, as they were"
+ok $? "and its manifest as it was; the attestation names the new one"
 "$cli" convert oci:m:t oci:two:t --min-layer-size 0 --all-platforms >/dev/null 2>err &&
 	[ "$("$cli" index list oci:two:t --all-platforms --json | grep -c '"version": "v2"')" = 2 ]
 ok $? "convert --all-platforms"
