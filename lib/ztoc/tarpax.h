@@ -5,6 +5,10 @@
  * Decides like Go's archive/tar (see tarhdr.h). Records point into the bytes that were
  * parsed, which must outlive them; sorted by key, the last of equal keys counts. One
  * thread at a time.
+ *
+ * Life cycle: zeroed -> tarpax_parse() for each header -> tarpax_order() when an entry
+ * needs the records -> tarpax_reset() -> ... -> tarpax_done(). A header is often replaced by
+ * the next one before there is an entry: then it was checked, but not put in order.
  */
 #ifndef LZ_ZTOC_TARPAX_H
 #define LZ_ZTOC_TARPAX_H
@@ -22,12 +26,23 @@
 struct tarpax {
 	struct ztoc_xattr *records;
 	uint32_t nrecords, cap;
+	bool is_ordered;
+
+	/* private */
 	struct buf sparse_map;		/* "GNU.sparse.map" made of format 0.0's records */
+	unsigned int nsparse;		/* of those records */
+	struct tarpax_links *links;	/* tarpax_order()'s hash table */
+	uint32_t links_cap;
+	uint64_t point;			/* see keyhash.h; 0: none yet */
 };
 
 void tarpax_done(struct tarpax *p);
+/* No records. */
+void tarpax_reset(struct tarpax *p);
 /* Replaces what p held. 0, -EINVAL: not a valid PAX header, -ENOMEM. */
 int tarpax_parse(struct tarpax *p, const void *data, size_t len);
+/* Each key once, in order; before all that follows. 0, -ENOMEM, or what getrandom(2) said. */
+int tarpax_order(struct tarpax *p);
 /* The value of key; empty (len 0) where absent. */
 struct ztoc_str tarpax_get(const struct tarpax *p, const char *key);
 /* Decimal, with an optional sign. */
