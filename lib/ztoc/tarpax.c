@@ -341,7 +341,7 @@ int tarpax_check_sparse_0(const struct tarpax *p, int64_t real_size)
 	int64_t n, offset, len;
 
 	if (real_size < 0 || tarpax_int(tarpax_get(p, "GNU.sparse.numblocks"), &n) < 0 ||
-	    n < 0 || n > TAR_SPARSE_MAX_ENTRIES || (map.len && map.s[map.len - 1] == ','))
+	    n < 0 || n > map.len || (map.len && map.s[map.len - 1] == ','))
 		return -EINVAL;
 	for (; n > 0; n--)
 		if (take_number(&map, &offset) < 0 || take_number(&map, &len) < 0 ||
@@ -360,7 +360,7 @@ void tar_sparse_1_0_init(struct tar_sparse_1_0 *s, int64_t real_size)
 static int sparse_1_0_number(struct tar_sparse_1_0 *s, int64_t v)
 {
 	if (s->left < 0) {
-		if (v < 0 || v > TAR_SPARSE_MAX_ENTRIES || s->map.size < 0)
+		if (v < 0 || v > INT64_MAX / 2 || s->map.size < 0)
 			return -EINVAL;
 		s->left = 2 * v;
 		return 0;
@@ -374,11 +374,21 @@ static int sparse_1_0_number(struct tar_sparse_1_0 *s, int64_t v)
 	return tar_sparse_piece(&s->map, s->offset, v);
 }
 
+/* A zero after a zero that begins the number, its sign aside. */
+static bool is_needless_zero(const struct tar_sparse_1_0 *s, uint8_t c)
+{
+	bool is_signed = s->token_len && (s->token[0] == '-' || s->token[0] == '+');
+
+	return c == '0' && s->token_len == 1 + is_signed && s->token[is_signed] == '0';
+}
+
 int tar_sparse_1_0_block(struct tar_sparse_1_0 *s, const uint8_t *block, bool *ret_done)
 {
 	int64_t v;
 
 	for (unsigned int i = 0; i < TAR_BLOCK_BYTES && s->left; i++) {
+		if (is_needless_zero(s, block[i]))
+			continue;
 		if (block[i] != '\n') {
 			if (s->token_len == sizeof(s->token))
 				return -EINVAL;

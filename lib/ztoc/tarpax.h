@@ -21,7 +21,6 @@
 #include "ztoc/ztoc.h"
 
 #define TAR_SPECIAL_MAX_BYTES (1u << 20)	/* of a PAX header, of a GNU long name */
-#define TAR_SPARSE_MAX_ENTRIES (1 << 20)
 
 struct tarpax {
 	struct ztoc_xattr *records;
@@ -64,14 +63,15 @@ int tarpax_check_sparse_0(const struct tarpax *p, int64_t real_size);
 
 /*
  * Format 1.0: "count\n" and then "offset\n" "length\n" per piece, padded to a block.
- * Feed whole blocks until *ret_done.
+ * Feed whole blocks until *ret_done. Nothing of it is kept, so its length has no limit but
+ * the file's.
  */
 struct tar_sparse_1_0 {
 	struct tar_sparse_map map;
 	int64_t left;			/* numbers still to come; -1: the count is next */
 	int64_t offset;			/* of the piece whose length is next */
 	bool is_length_next;
-	char token[32];
+	char token[32];			/* of a number; needless leading zeros are left out */
 	uint8_t token_len;
 };
 void tar_sparse_1_0_init(struct tar_sparse_1_0 *s, int64_t real_size);

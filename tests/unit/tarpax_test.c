@@ -205,6 +205,18 @@ static int feed_map(const char *text, int64_t size, unsigned int *ret_blocks)
 	return done ? 0 : -EAGAIN;
 }
 
+/* Twenty blocks of empty pieces after the count. */
+static int feed_zeros(const char *count)
+{
+	char text[20 * TAR_BLOCK_BYTES + 1] = "";
+	unsigned int n;
+
+	strcpy(text, count);
+	for (size_t at = strlen(text); at + 2 < sizeof(text); at += 2)
+		strcpy(text + at, "0\n");
+	return feed_map(text, 5, &n);
+}
+
 static void test_sparse_1_0(void)
 {
 	char many[4096] = "100\n";
@@ -220,8 +232,21 @@ static void test_sparse_1_0(void)
 	is_int(feed_map("1\n0\n6\n", 5, &n), -EINVAL, "a piece beyond the end");
 	is_int(feed_map("2\n0\n5\n4\n5\n", 50, &n), -EINVAL, "pieces that overlap");
 	is_int(feed_map("-1\n", 5, &n), -EINVAL, "a negative count");
-	is_int(feed_map("1048577\n", 5, &n), -EINVAL, "too many pieces");
+	is_int(feed_zeros("1048577\n"), -EAGAIN, "a million pieces are not too many");
+	is_int(feed_zeros("4611686018427387903\n"), -EAGAIN, "nor the largest number");
+	is_int(feed_zeros("4611686018427387904\n"), -EINVAL, "one more is");
 	is_int(feed_map("x\n", 5, &n), -EINVAL, "no number");
+	memset(many, '0', 1500);
+	strcpy(many + 1500, "1\n+0\n5\n");
+	is_int(feed_map(many, 5, &n), 0, "1500 leading zeros");
+	memcpy(many, "+", 1);
+	is_int(feed_map(many, 5, &n), 0, "behind a sign");
+	memcpy(many, "-", 1);
+	is_int(feed_map(many, 5, &n), -EINVAL, "behind a minus sign");
+	memcpy(many, "0-", 2);
+	is_int(feed_map(many, 5, &n), -EINVAL, "a sign among them");
+	memset(many, '1', 1500);
+	is_int(feed_map(many, 5, &n), -EINVAL, "1500 other digits");
 }
 
 int main(void)
