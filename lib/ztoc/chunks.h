@@ -24,7 +24,7 @@ struct chunks {
 	struct chunk *first, *last;
 };
 
-/* Room for an item of n bytes, right after the one before unless a new chunk begins. NULL: no memory. */
+/* Room for an item of n bytes, right after the one before unless a chunk begins. NULL: no memory. */
 void *chunks_add(struct chunks *c, size_t n);
 void chunks_drop_first(struct chunks *c);
 void chunks_drop_last(struct chunks *c);
