@@ -144,11 +144,14 @@ int cli_json_set_bytes(json_t *obj, const char *key, const char *s, size_t len);
 /* Print, newline, and release the reference; returns CLI_OK or CLI_FAILED. */
 int cli_json_print(json_t *value);
 
-/* Write to PATH.tmpXXXXXX, rename on commit: nothing half-written is ever seen. */
+/*
+ * A file that appears under its name when it is whole: written to PATH.tmpXXXXXX, renamed on
+ * commit. Symbolic links are followed; a device or FIFO is written to as it is, "-" is
+ * standard output.
+ */
 struct cli_outfile {
 	int fd;
-	const char *path;
-	char *tmp;
+	char *path, *tmp;		/* tmp NULL: written in place */
 };
 int cli_outfile_open(struct cli_outfile *o, const char *path, mode_t mode, struct err *err);
 int cli_outfile_commit(struct cli_outfile *o, struct err *err);

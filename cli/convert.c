@@ -32,8 +32,9 @@ struct conversion {
 	struct oci_client *c;
 	struct oci_ref src, dst;
 	struct cli_images images;
-	struct soci_converted *done;	/* one per image */
+	struct soci_converted *done;	/* one per image that was converted, ndone of them */
 	struct digest *replaced;
+	size_t ndone;
 };
 
 static int put_by_digest(struct conversion *v, const struct buf *manifest,
@@ -71,13 +72,14 @@ static int put_config(struct conversion *v, const struct oci_image *img, struct 
 	return r < 0 ? err_prefix(err, "image config") : 0;
 }
 
-static int convert_one(struct conversion *v, size_t i, struct err *err)
+static int convert_one(struct conversion *v, const struct oci_image *img, struct err *err)
 {
-	const struct oci_image *img = v->images.v[i];
-	struct soci_converted *out = &v->done[i];
+	struct soci_converted *out = &v->done[v->ndone];
 	cleanup_(result_freep) struct index_result *res = NULL;
-	int r = indexing_run(&v->w, &v->src, img, &v->dst, &res, err);
+	int r = indexing_run(&v->w, &v->src, img, v->images.n, &v->dst, &res, err);
 
+	if (r == 1)	/* it stays as it is */
+		return 0;
 	if (r == 0)
 		r = put_by_digest(v, &res->manifest, &out->index, err);
 	if (r == 0)
@@ -89,13 +91,13 @@ static int convert_one(struct conversion *v, size_t i, struct err *err)
 	out->os = img->platform.os;
 	out->arch = img->platform.arch;
 	out->variant = img->platform.variant;
-	v->replaced[i] = img->manifest.digest;
+	v->replaced[v->ndone++] = img->manifest.digest;
 	return indexing_report(&v->w, img, &out->image, res, err);
 }
 
 static bool is_replaced(const struct conversion *v, const struct digest *d)
 {
-	for (size_t i = 0; i < v->images.n; i++)
+	for (size_t i = 0; i < v->ndone; i++)
 		if (digest_is_equal(&v->replaced[i], d))
 			return true;
 	return false;
@@ -149,7 +151,7 @@ static int put_index(struct conversion *v, struct oci_desc *ret, struct err *err
 
 	if (r == 0)
 		r = soci_convert_index(old->len ? old->data : NULL, old->len, v->replaced, v->done,
-				       (uint32_t)v->images.n, &out, err);
+				       (uint32_t)v->ndone, &out, err);
 	return r < 0 ? r : oci_manifest_put(v->c, &v->dst, MEDIA_OCI_INDEX, out.data, out.len, ret,
 					    err);
 }
@@ -178,7 +180,7 @@ static int run(struct conversion *v, const char *src, const char *dst, struct er
 	if (!v->done || !v->replaced)
 		return err_sys(err, ENOMEM, "conversion");
 	for (size_t i = 0; r == 0 && i < v->images.n; i++)
-		r = convert_one(v, i, err);
+		r = convert_one(v, v->images.v[i], err);
 	if (r == 0)
 		r = put_index(v, &top, err);
 	if (r < 0)

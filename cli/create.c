@@ -16,11 +16,14 @@ DEFINE_CLEANUP(struct oci_client *, oci_client_free, client_freep)
 DEFINE_CLEANUP(struct index_result *, index_result_free, result_freep)
 
 static int create_one(struct indexing *w, struct oci_client *c, const struct oci_ref *ref,
-		      const struct oci_image *img, struct err *err)
+		      const struct cli_images *images, size_t i, struct err *err)
 {
+	const struct oci_image *img = images->v[i];
 	cleanup_(result_freep) struct index_result *res = NULL;
-	int r = indexing_run(w, ref, img, ref, &res, err);
+	int r = indexing_run(w, ref, img, images->n, ref, &res, err);
 
+	if (r == 1)
+		return 0;
 	if (r == 0)
 		r = oci_referrer_put(c, ref, &img->manifest.digest, SOCI_INDEX_V1_TYPE,
 				     res->manifest.data, res->manifest.len, NULL, err);
@@ -39,7 +42,7 @@ static int run(struct indexing *w, const char *name, struct err *err)
 	if (r == 0)
 		r = cli_images_resolve(c, &w->registry, &ref, false, &images, err);
 	for (size_t i = 0; r == 0 && i < images.n; i++)
-		r = create_one(w, c, &ref, images.v[i], err);
+		r = create_one(w, c, &ref, &images, i, err);
 	return r;
 }
 

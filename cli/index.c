@@ -14,7 +14,6 @@
 
 #define MANIFEST_MAX_BYTES (4u << 20)
 #define BUILD_TOOL "com.amazon.soci.build-tool-identifier"
-#define SPAN_SIZE "com.amazon.soci.span-size"
 
 DEFINE_CLEANUP(struct oci_client *, oci_client_free, client_freep)
 
@@ -212,7 +211,7 @@ static int choose(const struct index_args *a, const struct look *look, struct di
 static void info_row(struct cli_table *t, const json_t *o)
 {
 	const char *layer = jdoc_annotation(o, ANNOTATION_SOCI_LAYER);
-	const char *span = jdoc_annotation(o, SPAN_SIZE);
+	const char *span = jdoc_annotation(o, ANNOTATION_SOCI_SPAN_SIZE);
 	char digest[DIGEST_TEXT_SIZE], size[24], layer_text[80], span_text[32];
 	struct oci_desc d;
 

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/progress.h"
+#include "cli/ztoc_common.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
@@ -58,6 +59,8 @@ static const char *check_opts(struct indexing *w)
 {
 	if (!w->opts.span_size || w->opts.span_size > INT64_MAX)
 		return "--span-size is out of range";
+	if (!w->opts.max_ztoc_bytes)
+		return "--max-ztoc-size is out of range";
 	if (w->threads > 64)
 		return "--threads is out of range";
 	if (!strcmp(w->compat, "soci-0.1"))
@@ -89,6 +92,7 @@ int indexing_begin(struct indexing *w, const char *command)
 	w->client.stop = cli_stop_flag();
 	w->progress = progress_new("layer");
 	w->opts.watch = progress_watch(w->progress);
+	w->opts.memo = index_memo_new();
 	if (w->json) {
 		w->report = json_array();
 		if (!w->report)
@@ -99,12 +103,29 @@ int indexing_begin(struct indexing *w, const char *command)
 
 /* --- work -------------------------------------------------------------------------- */
 
-int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
-		 const struct oci_ref *dst, struct index_result **ret, struct err *err)
+static void format_platform(const struct oci_platform *p, char ret[96])
 {
-	return index_make(&w->client, src, img, dst,
-			  w->opts.version == SOCI_INDEX_V1 ? &img->manifest : NULL, &w->opts, ret,
-			  err);
+	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
+}
+
+int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
+		 size_t n, const struct oci_ref *dst, struct index_result **ret,
+		 struct err *err)
+{
+	bool is_v1 = w->opts.version == SOCI_INDEX_V1;
+	struct err e = ERR_INIT;
+	char platform[96];
+	int r = index_make(&w->client, src, img, dst, is_v1 ? &img->manifest : NULL, &w->opts, ret,
+			   &e);
+
+	if (r == -ENODATA && ++w->nskipped < n) {
+		format_platform(&img->platform, platform);
+		cli_warn("%s: %s", platform, e.text);
+		return 1;
+	}
+	if (r < 0 && err)
+		*err = e;
+	return r;
 }
 
 /* --- report ------------------------------------------------------------------------ */
@@ -113,11 +134,6 @@ static bool has_ztoc(const struct index_result *res, uint32_t i)
 {
 	return res->layers[i].state == INDEX_BUILT ||
 	       res->layers[i].state == INDEX_REUSED;
-}
-
-static void format_platform(const struct oci_platform *p, char ret[96])
-{
-	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
 }
 
 static json_t *layer_json(const struct oci_layer *layer, const struct index_result *res,
@@ -133,6 +149,7 @@ static json_t *layer_json(const struct oci_layer *layer, const struct index_resu
 	if (!o || !has_ztoc(res, i))
 		return o;
 	digest_format(&res->layers[i].ztoc.digest, text);
+	json_object_set_new(o, "accepted", ztoc_accepted_json(res->layers[i].accepted));
 	json_object_set_new(o, "ztoc",
 			    json_pack("{s:s, s:I, s:I, s:I}", "digest", text, "size",
 				      (json_int_t)res->layers[i].ztoc.size, "spans",
@@ -207,7 +224,14 @@ int indexing_report(struct indexing *w, const struct oci_image *img,
 		    const struct oci_desc *manifest, const struct index_result *res,
 		    struct err *err)
 {
-	int r = w->json ? report_json(w, img, manifest, res) :
+	char name[DIGEST_TEXT_SIZE];
+	int r;
+
+	for (uint32_t i = 0; i < res->nlayers; i++) {
+		digest_format(&img->layers[i].desc.digest, name);
+		ztoc_warn_accepted(name, res->layers[i].accepted);
+	}
+	r = w->json ? report_json(w, img, manifest, res) :
 			  report_table(w, img, manifest, res);
 
 	return r < 0 ? err_sys(err, ENOMEM, "report") : 0;
@@ -229,4 +253,5 @@ void indexing_done(struct indexing *w)
 	json_decref(w->prefetch_doc);
 	json_decref(w->report);
 	progress_free(w->progress);
+	index_memo_free(w->opts.memo);
 }

@@ -24,12 +24,14 @@ struct indexing {
 	bool json;
 	json_t *report;			/* with --json: one entry per image */
 	struct progress *progress;
+	size_t nskipped;		/* images of which no layer could be indexed */
 };
 
 #define INDEXING_INIT(v)                                                                 \
 	{ .compat = "soci-0.2",                                                          \
 	  .opts = { .version = (v), .span_size = ZTOC_BUILD_SPAN_BYTES,                  \
-		    .min_layer_bytes = INDEX_MIN_LAYER_BYTES } }
+		    .min_layer_bytes = INDEX_MIN_LAYER_BYTES,                           \
+		    .max_ztoc_bytes = ZTOC_BUILD_MAX_ZTOC_BYTES } }
 
 #define INDEXING_OPTS(w)                                                                 \
 	CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",             \
@@ -41,9 +43,11 @@ struct indexing {
 		     &(w)->prefetch),                                                    \
 	CLI_OPT_STR('\0', "prefetch-files-json", "FILE", "the same, as a JSON array of strings", \
 		    &(w)->prefetch_json),                                                \
-	CLI_OPT_FLAG('\0', "lenient",                                                      \
-		     "skip global PAX headers and junk after the gzip data, which soci refuses", \
-		     &(w)->opts.lenient),                                                \
+	CLI_OPT_FLAG('\0', "strict",                                                       \
+		     "refuse layers that soci refuses, though they can be served",       \
+		     &(w)->opts.strict),                                                 \
+	CLI_OPT_SIZE('\0', "max-ztoc-size", "BYTES", "make no larger zTOC (512M)",       \
+		     &(w)->opts.max_ztoc_bytes),                                         \
 	CLI_OPT_FLAG('f', "force", "build all zTOCs anew", &(w)->opts.force),             \
 	CLI_OPT_STR('\0', "compat", "soci-0.2|soci-0.1",                              \
 		    "the soci to be like (default: soci-0.2; soci-0.1: before 0.10)",    \
@@ -63,9 +67,13 @@ struct indexing {
 
 /* Check and complete the options: -1, or the exit code. */
 int indexing_begin(struct indexing *w, const char *command);
-/* index_make() for one image. */
+/*
+ * index_make() for one image of n. One of several that has no layer to index is left out,
+ * with a warning: 1; the last of them only if another was indexed.
+ */
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
-		 const struct oci_ref *dst, struct index_result **ret, struct err *err);
+		 size_t n, const struct oci_ref *dst, struct index_result **ret,
+		 struct err *err);
 /* Tell what was made of img; manifest: the image that the index is for, at last. */
 int indexing_report(struct indexing *w, const struct oci_image *img,
 		    const struct oci_desc *manifest, const struct index_result *res,

@@ -285,42 +285,67 @@ int cli_json_print(json_t *value)
 
 /* --- files ------------------------------------------------------------------------- */
 
-int cli_outfile_open(struct cli_outfile *o, const char *path, mode_t mode, struct err *err)
+static int open_in_place(struct cli_outfile *o, struct err *err)
+{
+	o->fd = strcmp(o->path, "-") ? open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY) :
+				       fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	return o->fd < 0 ? err_sys(err, errno, "cannot write %s", o->path) : 0;
+}
+
+static int open_beside(struct cli_outfile *o, mode_t mode, struct err *err)
 {
 	mode_t mask = umask(0);
 	int e;
 
 	umask(mask);
-	o->fd = -1;
-	o->path = path;
-	if (asprintf(&o->tmp, "%s.tmpXXXXXX", path) < 0) {
+	if (asprintf(&o->tmp, "%s.tmpXXXXXX", o->path) < 0) {
 		o->tmp = NULL;
-		return err_sys(err, ENOMEM, "%s", path);
+		return err_sys(err, ENOMEM, "%s", o->path);
 	}
 	o->fd = mkostemp(o->tmp, O_CLOEXEC);
 	if (o->fd >= 0 && fchmod(o->fd, mode & ~mask) == 0)
 		return 0;
 	e = errno;
-	if (o->fd >= 0)
+	if (o->fd < 0)
+		free(TAKE_PTR(o->tmp));
+	return err_sys(err, e, "cannot create a file beside %s", o->path);
+}
+
+int cli_outfile_open(struct cli_outfile *o, const char *path, mode_t mode, struct err *err)
+{
+	bool is_there, is_file;
+	struct stat st;
+	int r;
+
+	is_there = strcmp(path, "-") && stat(path, &st) == 0;
+	is_file = strcmp(path, "-") && (!is_there || S_ISREG(st.st_mode));
+	*o = (struct cli_outfile){ .fd = -1 };
+	o->path = is_there && is_file ? realpath(path, NULL) : strdup(path);
+	if (!o->path)
+		return err_sys(err, errno, "%s", path);
+	r = is_file ? open_beside(o, mode, err) : open_in_place(o, err);
+	if (r < 0)
 		cli_outfile_abort(o);
-	free(TAKE_PTR(o->tmp));
-	return err_sys(err, e, "cannot create a file beside %s", path);
+	return r;
 }
 
 int cli_outfile_commit(struct cli_outfile *o, struct err *err)
 {
-	int fd = TAKE_FD(o->fd), e = 0;
+	int fd = TAKE_FD(o->fd), e = 0, r = 0;
 
-	if (fsync(fd) < 0)
+	/* Terminals and pipes have nothing to sync. */
+	if (fsync(fd) < 0 && (o->tmp || (errno != EINVAL && errno != EROFS)))
 		e = errno;
 	if (close(fd) < 0 && !e)
 		e = errno;
-	if (!e && rename(o->tmp, o->path) < 0)
+	if (!e && o->tmp && rename(o->tmp, o->path) < 0)
 		e = errno;
 	if (e)
-		unlink(o->tmp);
-	free(TAKE_PTR(o->tmp));
-	return e ? err_sys(err, e, "cannot write %s", o->path) : 0;
+		r = err_sys(err, e, "cannot write %s", o->path);
+	else
+		free(TAKE_PTR(o->tmp));
+	cli_outfile_abort(o);
+	return r;
 }
 
 void cli_outfile_abort(struct cli_outfile *o)
@@ -330,6 +355,7 @@ void cli_outfile_abort(struct cli_outfile *o)
 	if (o->tmp)
 		unlink(o->tmp);
 	free(TAKE_PTR(o->tmp));
+	free(TAKE_PTR(o->path));
 }
 
 int cli_read_file(const char *path, uint64_t max_bytes, struct buf *ret, struct err *err)

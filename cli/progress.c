@@ -60,6 +60,12 @@ const atomic_bool *cli_stop_flag(void)
 
 static void name_of(const struct index_progress *i, char ret[DIGEST_TEXT_SIZE])
 {
+	const char *base = i->name ? strrchr(i->name, '/') : NULL;
+
+	if (i->name) {
+		snprintf(ret, DIGEST_TEXT_SIZE, "%.40s", base ? base + 1 : i->name);
+		return;
+	}
 	digest_format(&i->digest, ret);
 	ret[19] = '\0';
 }
@@ -106,7 +112,8 @@ static void draw_one(const struct index_progress *i, int width)
 
 	name_of(i, name);
 	cli_format_size(i->size, size);
-	fprintf(stderr, "%s ", name);
+	cli_print_bytes(stderr, name, strlen(name));
+	fputc(' ', stderr);
 	if (width >= 80)
 		draw_bar(index_state_is_end(state) ? i->size : done, i->size);
 	if (is_at_work(state))

@@ -7,6 +7,9 @@
 
 #include "base/cleanup.h"
 #include "config.h"
+#include "index/copy.h"
+#include "oci/json.h"
+#include "oci/manifest.h"
 #include "oci/push.h"
 
 #define MANIFEST_MAX_BYTES (4u << 20)
@@ -54,40 +57,71 @@ static int add_image(struct oci_client *c, const struct oci_ref *ref,
 	return r;
 }
 
-static const char *text(const json_t *o, const char *key)
+/* *ret_named: does it say its platform? */
+static bool is_wanted(const json_t *o, bool *ret_named)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const json_t *p = json_object_get(o, "platform");
+	const char *os = jdoc_str(p, "os");
 
-	return s ? s : "";
+	*ret_named = os && *os;
+	return manifest_is_image_entry(o) && !(os && !strcmp(os, "unknown"));
 }
 
-/* Every platform that the index lists; attestations ("unknown") and indexes are none. */
+/* By digest: entries may have one platform and differ in the rest of it (os.version). */
+static int add_entry(struct oci_client *c, const struct oci_ref *ref, const json_t *o,
+		     struct cli_images *ret, struct err *err)
+{
+	struct oci_ref one;
+	struct oci_desc desc;
+
+	if (jdoc_desc(o, &desc) < 0)
+		return err_set(err, ERR_CORRUPT, EINVAL, "an entry of the image index is malformed");
+	for (size_t i = 0; i < ret->n; i++)
+		if (digest_is_equal(&ret->v[i]->manifest.digest, &desc.digest))
+			return 0;
+	copy_ref_by_digest(ref, &desc.digest, &one);
+	return add_image(c, &one, NULL, ret, err);
+}
+
+/* Every image that the index lists; one that says no platform only where it is alone. */
 static int add_all(struct oci_client *c, const struct oci_ref *ref, struct cli_images *ret,
 		   struct err *err)
 {
-	json_t *doc = json_loadb((char *)ret->index.data, ret->index.len, 0, NULL);
-	json_t *list = json_object_get(doc, "manifests");
-	int r = 0;
+	cleanup_json json_t *doc = NULL;
+	const json_t *list, *o, *unnamed = NULL;
+	size_t i, nunnamed = 0;
+	int r = jdoc_parse(ret->index.data, ret->index.len, "image index", &doc, err);
 
-	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
-		const json_t *o = json_array_get(list, i), *p = json_object_get(o, "platform");
-		struct oci_platform platform = { 0 };
+	list = json_object_get(doc, "manifests");
+	json_array_foreach(list, i, o) {
+		bool named;
 
-		if (!p || !strcmp(text(p, "os"), "unknown") || text(o, "artifactType")[0])
+		if (r < 0 || !is_wanted(o, &named))
 			continue;
-		if (snprintf(platform.os, sizeof(platform.os), "%s", text(p, "os")) >=
-			    (int)sizeof(platform.os) ||
-		    snprintf(platform.arch, sizeof(platform.arch), "%s",
-			     text(p, "architecture")) >= (int)sizeof(platform.arch) ||
-		    snprintf(platform.variant, sizeof(platform.variant), "%s",
-			     text(p, "variant")) >= (int)sizeof(platform.variant))
-			continue;
-		r = add_image(c, ref, &platform, ret, err);
+		if (named) {
+			r = add_entry(c, ref, o, ret, err);
+		} else {
+			unnamed = o;
+			nunnamed++;
+		}
 	}
-	json_decref(doc);
+	if (r == 0 && ret->n == 0 && nunnamed == 1)
+		r = add_entry(c, ref, unnamed, ret, err);
 	if (r == 0 && ret->n == 0)
 		r = err_set(err, ERR_UNSUPPORTED, ENOENT, "the image index lists no platform");
 	return r;
+}
+
+/* An image that stands alone is taken whatever it is for, unless one asks for another. */
+static int check_platform(const struct oci_image *img, const struct oci_platform *want,
+			  struct err *err)
+{
+	const struct oci_platform *p = &img->platform;
+
+	if (!strcmp(p->os, want->os) && !strcmp(p->arch, want->arch))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED, ENOENT, "the image is for %s/%s, not %s/%s", p->os,
+		       p->arch, want->os, want->arch);
 }
 
 static int add_named(struct oci_client *c, const struct cli_registry *reg,
@@ -100,6 +134,8 @@ static int add_named(struct oci_client *c, const struct cli_registry *reg,
 		r = oci_platform_parse(reg->platforms.v[i], &platform, err);
 		if (r == 0)
 			r = add_image(c, ref, &platform, ret, err);
+		if (r == 0 && !ret->index.len)
+			r = check_platform(ret->v[ret->n - 1], &platform, err);
 	}
 	if (reg->platforms.n)
 		return r;

@@ -19,7 +19,7 @@ struct cli_registry {
 	CLI_OPT_STR('\0', "plain-http", "LIST", "registries spoken to without TLS (comma list)", \
 		    &(r)->plain_http),                                                   \
 	CLI_OPT_STR('\0', "ca-file", "FILE", "further certificate authorities", &(r)->ca_file), \
-	CLI_OPT_STR('\0', "docker-config", "DIR", "where config.json with the credentials is", \
+	CLI_OPT_STR('\0', "docker-config", "FILE", "config.json with the credentials, or its folder", \
 		    &(r)->docker_config),                                                \
 	CLI_OPT_STR('\0', "hosts-dirs", "LIST", "folders with hosts.toml (colon list)",  \
 		    &(r)->hosts_dirs)

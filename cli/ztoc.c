@@ -7,14 +7,15 @@
 
 #include "base/cleanup.h"
 #include "cli/ztoc_common.h"
+#include "ztoc/accepted.h"
 
 #define MAX_ZTOC_BYTES 0x7fffffffu	/* a FlatBuffers buffer cannot be larger */
 
 static const struct cli_command commands[] = {
 	{ "build", "make the zTOC of a layer, as soci does", cmd_ztoc_build },
 	{ "info", "print what a zTOC says about its layer, and the spans", cmd_ztoc_info },
-	{ "list", "list the files", cmd_ztoc_list },
-	{ "get-file", "extract one file from a local copy of the layer", cmd_ztoc_get_file },
+	{ "list", "list the files, or the zTOCs of an image", cmd_ztoc_list },
+	{ "get-file", "extract one file of a layer", cmd_ztoc_get_file },
 	{ "verify", "check a local copy of the layer against the zTOC", cmd_ztoc_verify },
 	{ NULL, NULL, NULL },
 };
@@ -53,6 +54,36 @@ int ztoc_layer_open(const struct ztoc *z, const char *path, int *ret_fd, struct 
 		return err_prefix(err, "%s", path);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+static const struct accepted_word {
+	unsigned int flag;
+	const char *word;
+} accepted_words[] = {
+	{ ZTOC_ACCEPTED_GLOBAL_PAX, "global PAX headers" },
+	{ ZTOC_ACCEPTED_CONTIGUOUS, "contiguous files" },
+	{ ZTOC_ACCEPTED_JUNK, "junk after the gzip data" },
+	{ ZTOC_ACCEPTED_GZIP_NAME, "a long name in a gzip header" },
+};
+
+#define N_ACCEPTED_WORDS (sizeof(accepted_words) / sizeof(accepted_words[0]))
+
+void ztoc_warn_accepted(const char *layer, unsigned int accepted)
+{
+	for (size_t i = 0; i < N_ACCEPTED_WORDS; i++)
+		if (accepted & accepted_words[i].flag)
+			cli_warn("%s: has %s, which soci refuses (--strict does, too)", layer,
+				 accepted_words[i].word);
+}
+
+json_t *ztoc_accepted_json(unsigned int accepted)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < N_ACCEPTED_WORDS; i++)
+		if (accepted & accepted_words[i].flag)
+			json_array_append_new(list, json_string(accepted_words[i].word));
+	return list;
 }
 
 const char *ztoc_type_word(enum ztoc_type type)

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cli/progress.h"
 #include "cli/ztoc_common.h"
 #include "ztoc/build.h"
 
@@ -19,8 +21,8 @@
 
 struct build_args {
 	const char *layer, *out, *compat, *zone, *compression;
-	uint64_t span_size;
-	bool lenient, json;
+	uint64_t span_size, max_ztoc_bytes;
+	bool strict, json;
 };
 
 /* The C library knows one local zone per process: fine for a command. */
@@ -57,13 +59,47 @@ static enum ztoc_compression sniff(const uint8_t *data, size_t len)
 	return len >= 2 && data[0] == 0x1f && data[1] == 0x8b ? ZTOC_GZIP : ZTOC_UNCOMPRESSED;
 }
 
-static int read_some(int fd, uint8_t *data, size_t *ret_len, struct err *err)
+/* How far it is, for a terminal only: piped, the one line at the end is enough. */
+struct watched {
+	struct index_progress of;
+	struct progress *progress;
+	const struct index_watch *watch;
+	const atomic_bool *stop;
+};
+
+static void watch_begin(struct watched *w, const char *path, int fd)
+{
+	struct stat st;
+
+	w->stop = cli_stop_flag();
+	w->of.name = path;
+	if (!isatty(STDERR_FILENO) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	w->of.size = (uint64_t)st.st_size;
+	w->progress = progress_new("layer");
+	w->watch = progress_watch(w->progress);
+	if (w->watch)
+		w->watch->begin(w->watch->arg, &w->of, 1);
+	atomic_store(&w->of.state, INDEX_INDEXING);
+}
+
+static void watch_end(struct watched *w)
+{
+	if (w->watch)
+		w->watch->end(w->watch->arg);
+	progress_free(w->progress);
+}
+
+static int read_some(int fd, const struct watched *w, uint8_t *data, size_t *ret_len,
+		     struct err *err)
 {
 	size_t have = 0;
 
 	while (have < READ_BYTES) {
 		ssize_t n = read(fd, data + have, READ_BYTES - have);
 
+		if (atomic_load(w->stop))
+			return err_set(err, ERR_SYSTEM, ECANCELED, "interrupted");
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -78,7 +114,21 @@ static int read_some(int fd, uint8_t *data, size_t *ret_len, struct err *err)
 
 DEFINE_CLEANUP(struct ztoc_builder *, ztoc_builder_free, builder_freep)
 
-static int build_from(int fd, struct ztoc_build_opts *opts, bool sniff_it,
+static int feed(struct ztoc_builder *b, int fd, uint8_t *data, size_t len, struct watched *w,
+		struct err *err)
+{
+	int r = 0;
+
+	while (r == 0 && len) {
+		r = ztoc_builder_feed(b, data, len, err);
+		atomic_fetch_add(&w->of.bytes, len);
+		if (r == 0)
+			r = read_some(fd, w, data, &len, err);
+	}
+	return r;
+}
+
+static int build_from(int fd, struct ztoc_build_opts *opts, bool sniff_it, struct watched *w,
 		      struct ztoc_built *ret, struct err *err)
 {
 	cleanup_(builder_freep) struct ztoc_builder *b = NULL;
@@ -87,21 +137,27 @@ static int build_from(int fd, struct ztoc_build_opts *opts, bool sniff_it,
 	int r = data ? 0 : err_sys(err, ENOMEM, "reading the layer");
 
 	if (r == 0)
-		r = read_some(fd, data, &len, err);
+		r = read_some(fd, w, data, &len, err);
 	if (r == 0 && sniff_it)
 		opts->compression = sniff(data, len);
 	if (r == 0)
 		r = ztoc_builder_new(opts, &b, err);
-	while (r == 0 && len) {
-		r = ztoc_builder_feed(b, data, len, err);
-		if (r == 0)
-			r = read_some(fd, data, &len, err);
-	}
+	if (r == 0)
+		r = feed(b, fd, data, len, w, err);
 	return r < 0 ? r : ztoc_builder_finish(b, ret, err);
 }
 
+/* Is path the layer itself, or a link to it? */
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && S_ISREG(a.st_mode) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static int write_out(const struct build_args *a, const struct ztoc_built *built,
-		     struct err *err)
+		     const struct watched *w, struct err *err)
 {
 	struct cli_outfile o;
 	int r = cli_outfile_open(&o, a->out, 0666, err);
@@ -109,11 +165,14 @@ static int write_out(const struct build_args *a, const struct ztoc_built *built,
 	if (r < 0)
 		return r;
 	r = io_write_full(o.fd, built->bytes, built->len);
-	if (r < 0) {
-		cli_outfile_abort(&o);
-		return err_sys(err, -r, "cannot write %s", a->out);
-	}
-	return cli_outfile_commit(&o, err);
+	if (r < 0)
+		err_sys(err, -r, "cannot write %s", a->out);
+	else if (atomic_load(w->stop))
+		r = err_set(err, ERR_SYSTEM, ECANCELED, "interrupted");
+	if (r == 0)
+		return cli_outfile_commit(&o, err);
+	cli_outfile_abort(&o);
+	return r;
 }
 
 static int report(const struct build_args *a, const struct ztoc_built *built)
@@ -125,11 +184,12 @@ static int report(const struct build_args *a, const struct ztoc_built *built)
 	digest_format(&built->diff_id, diff_id);
 	if (a->json)
 		return cli_json_print(json_pack(
-			"{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:I}", "ztoc_digest", ztoc,
+			"{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:o}", "ztoc_digest", ztoc,
 			"ztoc_size", (json_int_t)built->len, "layer_digest", layer,
 			"layer_size", (json_int_t)built->layer_bytes, "diff_id", diff_id,
 			"tar_size", (json_int_t)built->tar_bytes, "entries",
-			(json_int_t)built->entries, "spans", (json_int_t)built->spans));
+			(json_int_t)built->entries, "spans", (json_int_t)built->spans,
+			"accepted", ztoc_accepted_json(built->accepted)));
 	printf("%s  %zu bytes, %llu entries, %u spans\n", ztoc, built->len,
 	       (unsigned long long)built->entries, built->spans);
 	return CLI_OK;
@@ -139,6 +199,7 @@ static int run(const struct build_args *a, struct ztoc_build_opts *opts, struct 
 {
 	cleanup_close int fd = -1;
 	cleanup_free uint8_t *bytes = NULL;
+	struct watched w = { .watch = NULL };
 	struct ztoc_built built;
 	int r = set_zone(a->zone, opts, err);
 
@@ -147,12 +208,17 @@ static int run(const struct build_args *a, struct ztoc_build_opts *opts, struct 
 	fd = open(strcmp(a->layer, "-") ? a->layer : "/dev/stdin", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot open %s", a->layer);
-	r = build_from(fd, opts, !a->compression, &built, err);
+	if (is_same_file(fd, a->out))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "%s is the layer itself", a->out);
+	watch_begin(&w, a->layer, fd);
+	r = build_from(fd, opts, !a->compression, &w, &built, err);
+	watch_end(&w);
 	if (r < 0)
 		return err_prefix(err, "%s", a->layer);
 	bytes = built.bytes;
-	r = write_out(a, &built, err);
-	return r < 0 ? r : report(a, &built);
+	ztoc_warn_accepted(a->layer, built.accepted);
+	r = write_out(a, &built, &w, err);
+	return r < 0 || !strcmp(a->out, "-") ? r : report(a, &built);
 }
 
 /* Words to options; what is wrong with them, or NULL. */
@@ -160,8 +226,12 @@ static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *
 {
 	if (!a->out)
 		return "-o FILE is missing";
+	if (!strcmp(a->out, "-") && a->json)
+		return "--json and the zTOC cannot both go to standard output";
 	if (!a->span_size || a->span_size > INT64_MAX)
 		return "--span-size is out of range";
+	if (!a->max_ztoc_bytes)
+		return "--max-ztoc-size is out of range";
 	if (!strcmp(a->compat, "soci-0.1"))
 		opts->compat = ZTOC_BUILD_SOCI_0_1;
 	else if (strcmp(a->compat, "soci-0.2") != 0)
@@ -171,16 +241,18 @@ static const char *set_opts(const struct build_args *a, struct ztoc_build_opts *
 	else if (a->compression && strcmp(a->compression, "gzip") != 0)
 		return "--compression is gzip or none";
 	opts->span_size = a->span_size;
-	opts->strict = !a->lenient;
+	opts->max_ztoc_bytes = a->max_ztoc_bytes;
+	opts->strict = a->strict;
 	return NULL;
 }
 
 int cmd_ztoc_build(int argc, char **argv)
 {
 	struct build_args a = { .compat = "soci-0.2", .zone = "UTC",
-				.span_size = ZTOC_BUILD_SPAN_BYTES };
+				.span_size = ZTOC_BUILD_SPAN_BYTES,
+				.max_ztoc_bytes = ZTOC_BUILD_MAX_ZTOC_BYTES };
 	const struct cli_opt opts[] = {
-		CLI_OPT_STR('o', "output", "FILE", "where the zTOC goes", &a.out),
+		CLI_OPT_STR('o', "output", "FILE", "where the zTOC goes (- is standard output)", &a.out),
 		CLI_OPT_SIZE('\0', "span-size", "BYTES", "least size of a span (4M)",
 			     &a.span_size),
 		CLI_OPT_STR('\0', "compat", "soci-0.2|soci-0.1",
@@ -190,10 +262,10 @@ int cmd_ztoc_build(int argc, char **argv)
 			    "zone of modification times, as in Europe/Berlin (UTC)", &a.zone),
 		CLI_OPT_STR('\0', "compression", "gzip|none",
 			    "of the layer (default: by the first bytes)", &a.compression),
-		CLI_OPT_FLAG('\0', "lenient",
-			     "skip global PAX headers and junk after the gzip data, which soci "
-			     "refuses",
-			     &a.lenient),
+		CLI_OPT_FLAG('\0', "strict",
+			     "refuse what soci refuses, though it can be served", &a.strict),
+		CLI_OPT_SIZE('\0', "max-ztoc-size", "BYTES", "make no larger zTOC (512M)",
+			     &a.max_ztoc_bytes),
 		CLI_OPT_FLAG('\0', "json", "print JSON", &a.json),
 		CLI_OPT_END
 	};
@@ -203,9 +275,7 @@ int cmd_ztoc_build(int argc, char **argv)
 			"byte as soci does.",
 		.opts = opts,
 	};
-	struct ztoc_build_opts build = { .compression = ZTOC_GZIP,
-					 .max_ztoc_bytes = INT32_MAX,
-					 .max_tar_bytes = INT64_MAX };
+	struct ztoc_build_opts build = { .compression = ZTOC_GZIP };
 	struct cli_args args;
 	struct err err = ERR_INIT;
 	const char *wrong;

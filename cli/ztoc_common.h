@@ -5,6 +5,8 @@
 #ifndef LZ_CLI_ZTOC_COMMON_H
 #define LZ_CLI_ZTOC_COMMON_H
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "ztoc/extract.h"
 #include "ztoc/ztoc.h"
@@ -22,6 +24,11 @@ void ztoc_file_done(struct ztoc_file *f);
 
 /* Open the layer and check its size; the fd is the caller's. */
 int ztoc_layer_open(const struct ztoc *z, const char *path, int *ret_fd, struct err *err);
+
+/* Of a layer that was built although soci refuses it (ZTOC_ACCEPTED_*): a warning, and words
+ * for JSON; nothing, and an empty array, where accepted is 0. */
+void ztoc_warn_accepted(const char *layer, unsigned int accepted);
+json_t *ztoc_accepted_json(unsigned int accepted);
 
 const char *ztoc_type_word(enum ztoc_type type);
 const char *ztoc_compression_word(enum ztoc_compression compression);

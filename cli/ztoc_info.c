@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "cli/ztoc_common.h"
+#include "cli/ztoc_source.h"
 
 static uint64_t count_multi_span(const struct ztoc *z)
 {
@@ -36,7 +36,32 @@ static json_t *json_span(const struct ztoc *z, uint32_t i)
 			 (int)s.bits, "digest", digest);
 }
 
-static json_t *json_info(const struct ztoc_file *f)
+/* Which of an image it is. */
+struct origin {
+	char ztoc[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
+};
+
+static void format_origin(const struct ztoc_row *row, struct origin *ret)
+{
+	digest_format(&row->ztoc.digest, ret->ztoc);
+	digest_format(&row->layer.digest, ret->layer);
+	digest_format(&row->index, ret->index);
+}
+
+static int json_origin(json_t *o, const struct ztoc_row *row)
+{
+	struct origin from;
+	int bad;
+
+	format_origin(row, &from);
+	bad = json_object_set_new(o, "digest", json_string(from.ztoc));
+	bad |= json_object_set_new(o, "layer", json_string(from.layer));
+	bad |= json_object_set_new(o, "index", json_string(from.index));
+	return bad;
+}
+
+/* row: NULL, or where the zTOC comes from */
+static json_t *json_info(const struct ztoc_file *f, const struct ztoc_row *row)
 {
 	const struct ztoc *z = f->ztoc;
 	struct ztoc_str version = ztoc_version(z), tool = ztoc_build_tool(z);
@@ -45,6 +70,8 @@ static json_t *json_info(const struct ztoc_file *f)
 	int bad = 0;
 
 	ztoc_checkpoints_offset(z, &legacy);
+	if (row)
+		bad |= json_origin(o, row);
 	bad |= cli_json_set_bytes(o, "version", version.s, version.len);
 	bad |= cli_json_set_bytes(o, "build_tool", tool.s, tool.len);
 	bad |= json_object_set_new(o, "size", json_integer((json_int_t)f->bytes.len));
@@ -84,6 +111,15 @@ static void print_bytes_line(const char *label, uint64_t bytes)
 	char text[24];
 
 	printf("%-17s %s (%" PRIu64 " bytes)\n", label, cli_format_size(bytes, text), bytes);
+}
+
+static void print_origin(const struct ztoc_row *row)
+{
+	struct origin from;
+
+	format_origin(row, &from);
+	printf("%-17s %s\n%-17s %s\n%-17s %s\n", "digest", from.ztoc, "of layer", from.layer,
+	       "named by index", from.index);
 }
 
 static void print_info(const struct ztoc_file *f)
@@ -143,15 +179,19 @@ static int print_spans(const struct ztoc *z)
 
 int cmd_ztoc_info(int argc, char **argv)
 {
+	cleanup_(ztoc_source_done) struct ztoc_source src = ZTOC_SOURCE_INIT;
 	bool json = false, spans = false;
 	const struct cli_opt opts[] = {
 		CLI_OPT_FLAG('\0', "json", "print JSON (with the spans)", &json),
 		CLI_OPT_FLAG('s', "spans", "print the spans too", &spans),
+		ZTOC_SOURCE_OPTS(&src),
 		CLI_OPT_END
 	};
 	const struct cli_usage usage = {
 		.command = "ztoc info", .args = "ZTOC", .min_args = 1, .max_args = 1,
-		.text = "Print what a zTOC file says about its layer.", .opts = opts,
+		.text = "Print what a zTOC says about its layer. ZTOC is a file (\"-\": standard input) or,\n"
+			"with --image, the digest of a zTOC or layer of the image, or the beginning of it.",
+		.opts = opts,
 	};
 	cleanup_(ztoc_file_done) struct ztoc_file f = ZTOC_FILE_INIT;
 	struct err err = ERR_INIT;
@@ -160,10 +200,14 @@ int cmd_ztoc_info(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	if (ztoc_file_open(&f, args.v[0], &err) < 0)
+	if (ztoc_source_misuse(&src, usage.command))
+		return CLI_USAGE;
+	if (ztoc_source_file(&src, args.v[0], &f, &err) < 0)
 		return cli_fail(&err);
 	if (json)
-		return cli_json_print(json_info(&f));
+		return cli_json_print(json_info(&f, src.chosen));
+	if (src.chosen)
+		print_origin(src.chosen);
 	print_info(&f);
 	return spans ? print_spans(f.ztoc) : CLI_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ztoc_list.c - `lazyerofs ztoc list`: the files of a zTOC, in tar order.
+ * ztoc_list.c - `lazyerofs ztoc list`: the files of a zTOC, in tar order; or the zTOCs of
+ * an image.
  *
  * JSON is written entry by entry: a zTOC may list millions.
  */
@@ -9,7 +10,7 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
-#include "cli/ztoc_common.h"
+#include "cli/ztoc_source.h"
 
 static int set_str(json_t *o, const char *key, struct ztoc_str s)
 {
@@ -140,16 +141,121 @@ static void list_entry(const struct ztoc *z, uint64_t i)
 	putchar('\n');
 }
 
+static int list_files(const struct ztoc *z, bool json)
+{
+	if (json)
+		return list_json(z);
+	for (uint64_t i = 0; i < ztoc_entry_count(z); i++)
+		list_entry(z, i);
+	return CLI_OK;
+}
+
+/* --- the zTOCs of an image ------------------------------------------------------------- */
+
+static bool is_same(const struct ztoc_row *a, const struct ztoc_row *b)
+{
+	return digest_is_equal(&a->ztoc.digest, &b->ztoc.digest) &&
+	       digest_is_equal(&a->layer.digest, &b->layer.digest);
+}
+
+static bool is_listed(const struct ztoc_source *src, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (is_same(&src->rows[k], &src->rows[i]))
+			return true;
+	return false;
+}
+
+/* With all indexes from this one on that have it. */
+static json_t *json_row(const struct ztoc_source *src, size_t i)
+{
+	const struct ztoc_row *row = &src->rows[i];
+	char ztoc[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
+	json_t *indexes = json_array();
+	int bad = 0;
+
+	digest_format(&row->ztoc.digest, ztoc);
+	digest_format(&row->layer.digest, layer);
+	for (size_t k = i; k < src->nrows; k++) {
+		if (!is_same(&src->rows[k], row))
+			continue;
+		digest_format(&src->rows[k].index, index);
+		bad |= json_array_append_new(indexes, json_string(index));
+	}
+	if (bad) {
+		json_decref(indexes);
+		return NULL;
+	}
+	return json_pack("{s:s, s:I, s:s, s:I, s:o, s:o}", "digest", ztoc, "size",
+			 (json_int_t)row->ztoc.size, "layer", layer, "layer_size",
+			 (json_int_t)row->layer.size, "span_size",
+			 row->span_size ? json_integer((json_int_t)row->span_size) : json_null(),
+			 "indexes", indexes);
+}
+
+/* Digests are cut to what is easily read, and enough to name them. */
+static void short_digest(const struct digest *d, char ret[DIGEST_TEXT_SIZE])
+{
+	digest_format(d, ret);
+	ret[19] = '\0';
+}
+
+static void table_row(struct cli_table *t, const struct ztoc_row *row)
+{
+	char digest[3][DIGEST_TEXT_SIZE], size[3][24];
+
+	short_digest(&row->ztoc.digest, digest[0]);
+	short_digest(&row->layer.digest, digest[1]);
+	short_digest(&row->index, digest[2]);
+	cli_format_size(row->ztoc.size, size[0]);
+	cli_format_size(row->layer.size, size[1]);
+	cli_format_size(row->span_size, size[2]);
+	cli_table_add(t, (const char *const[]){ digest[0], size[0], digest[1], size[1],
+						row->span_size ? size[2] : "-", digest[2] });
+}
+
+static int list_ztocs(struct ztoc_source *src, bool json)
+{
+	static const char *const heads[] = { "ZTOC", ">SIZE", "LAYER", ">LAYER SIZE",
+					     ">SPAN SIZE", "INDEX" };
+	struct err err = ERR_INIT;
+	struct cli_table *t;
+	json_t *list;
+	int rc, bad = 0;
+
+	if (ztoc_source_look(src, &err) < 0)
+		return cli_fail(&err);
+	t = cli_table_new(heads, 6);
+	list = json_array();
+	for (size_t i = 0; i < src->nrows; i++) {
+		if (is_listed(src, i))
+			continue;
+		if (json)
+			bad |= json_array_append_new(list, json_row(src, i));
+		else
+			table_row(t, &src->rows[i]);
+	}
+	rc = json ? cli_json_print(bad ? NULL : json_incref(list)) : cli_table_print(t, stdout);
+	json_decref(list);
+	cli_table_free(t);
+	return rc;
+}
+
 int cmd_ztoc_list(int argc, char **argv)
 {
+	cleanup_(ztoc_source_done) struct ztoc_source src = ZTOC_SOURCE_INIT;
 	bool json = false;
 	const struct cli_opt opts[] = {
 		CLI_OPT_FLAG('\0', "json", "print JSON, with every field", &json),
+		ZTOC_SOURCE_OPTS(&src),
 		CLI_OPT_END
 	};
 	const struct cli_usage usage = {
-		.command = "ztoc list", .args = "ZTOC", .min_args = 1, .max_args = 1,
-		.text = "List the files of a zTOC, in the order of the tar.", .opts = opts,
+		.command = "ztoc list", .args = "[ZTOC]", .max_args = 1,
+		.text = "List the files of a zTOC, in the order of the tar. ZTOC is a file (\"-\": standard\n"
+			"input) or, with --image, the digest of a zTOC or layer of the image, or the beginning\n"
+			"of it. Without ZTOC: list the zTOCs of the image.",
+		.opts = opts,
 	};
 	cleanup_(ztoc_file_done) struct ztoc_file f = ZTOC_FILE_INIT;
 	struct err err = ERR_INIT;
@@ -158,11 +264,13 @@ int cmd_ztoc_list(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	if (ztoc_file_open(&f, args.v[0], &err) < 0)
+	if (ztoc_source_misuse(&src, usage.command))
+		return CLI_USAGE;
+	if (!args.n && !src.image)
+		return cli_misuse(usage.command, "too few arguments, expected ZTOC or --image");
+	if (!args.n)
+		return list_ztocs(&src, json);
+	if (ztoc_source_file(&src, args.v[0], &f, &err) < 0)
 		return cli_fail(&err);
-	if (json)
-		return list_json(f.ztoc);
-	for (uint64_t i = 0; i < ztoc_entry_count(f.ztoc); i++)
-		list_entry(f.ztoc, i);
-	return CLI_OK;
+	return list_files(f.ztoc, json);
 }

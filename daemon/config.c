@@ -95,8 +95,8 @@ const struct config_key config_keys[] = {
 	  KEEP, "KiB per second for that; 0: no limit." },
 
 	{ "docker_config", CONFIG_TEXT, AT(docker_config), "", 0, 0, NULL, KEEP,
-	  "Folder of docker's config.json with the credentials; empty: $DOCKER_CONFIG, else\n"
-	  "~/.docker of the daemon." },
+	  "Folder of docker's config.json with the credentials, or such a file; empty:\n"
+	  "$DOCKER_CONFIG, else ~/.docker of the daemon." },
 	{ "hosts_dirs", CONFIG_TEXT, AT(hosts_dirs), "", 0, 0, NULL, KEEP,
 	  "Colon list of folders with hosts.toml (mirrors, certificates); empty:\n"
 	  "/etc/containerd/certs.d and /etc/docker/certs.d." },

@@ -143,10 +143,10 @@ static int work_init(struct index_work *w, struct err *err)
 	const struct oci_image *img = w->img;
 	size_t n = img->nlayers ? img->nlayers : 1;
 
-	w->ztocs = calloc(n, sizeof(*w->ztocs));
+	w->hits = calloc(n, sizeof(*w->hits));
 	w->first = calloc(n, sizeof(*w->first));
 	w->progress = calloc(n, sizeof(*w->progress));
-	if (!w->ztocs || !w->first || !w->progress)
+	if (!w->hits || !w->first || !w->progress)
 		return err_sys(err, ENOMEM, "SOCI index");
 	for (uint32_t i = 0; i < img->nlayers; i++) {
 		w->progress[i].digest = img->layers[i].desc.digest;
@@ -160,9 +160,9 @@ static int work_init(struct index_work *w, struct err *err)
 
 static void work_done(struct index_work *w)
 {
-	for (uint32_t i = 0; w->ztocs && i < w->img->nlayers; i++)
-		buf_done(&w->ztocs[i]);
-	free(w->ztocs);
+	for (uint32_t i = 0; w->hits && i < w->img->nlayers; i++)
+		free(w->hits[i]);
+	free(w->hits);
 	free(w->first);
 	free(w->progress);
 }
@@ -188,7 +188,9 @@ int index_make(const struct oci_opts *client, const struct oci_ref *src,
 		r = oci_client_new(client, NULL, &c, err);
 	if (r == 0)
 		r = write_manifest(&w, c, subject, err);
-	if (r == 0)
+	if (r == 0) {
+		index_memo_add(&w);
 		*ret = TAKE_PTR(result);
+	}
 	return r;
 }

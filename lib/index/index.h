@@ -19,6 +19,14 @@
 
 #define INDEX_MIN_LAYER_BYTES (10u << 20)	/* soci's default */
 
+/*
+ * Layers that images of one run have in common are read for the first of them only. One
+ * memo serves index_make() with one destination and the same options.
+ */
+struct index_memo;
+struct index_memo *index_memo_new(void);
+void index_memo_free(struct index_memo *m);
+
 struct index_opts {
 	uint64_t span_size;			/* 0: 4 MiB */
 	uint64_t min_layer_bytes;
@@ -27,7 +35,8 @@ struct index_opts {
 	/* Mark layers without extended attributes and opaque directories, as soci does
 	 * with --optimizations xattr. */
 	bool mark_no_xattrs;
-	bool lenient;				/* struct ztoc_build_opts */
+	bool strict;				/* struct ztoc_build_opts */
+	uint64_t max_ztoc_bytes;		/* the same */
 	bool force;				/* build all zTOCs anew */
 	unsigned threads;			/* 0: one per core */
 	const char *const *prefetch;		/* paths to list as prefetch, or NULL */
@@ -36,19 +45,23 @@ struct index_opts {
 	bool copy_layers;
 	uint64_t chunk_bytes;			/* of their upload, as in struct oci_transfer */
 	const struct index_watch *watch;	/* of the layers, or NULL */
+	struct index_memo *memo;		/* or NULL */
 	/* A path of prefetch that no layer has. */
 	void (*warn)(const char *path);
 };
 
+struct index_layer_result {
+	enum index_state state;		/* BUILT, REUSED, SKIPPED_* */
+	struct oci_desc ztoc;		/* BUILT, REUSED */
+	uint32_t spans;
+	uint64_t files;
+	unsigned int accepted;		/* BUILT: struct ztoc_built */
+	bool no_xattrs;			/* asked for and true */
+};
+
 struct index_result {
 	uint32_t nlayers;
-	struct {
-		enum index_state state;		/* BUILT, REUSED, SKIPPED_* */
-		struct oci_desc ztoc;		/* BUILT, REUSED */
-		uint32_t spans;
-		uint64_t files;
-		bool no_xattrs;			/* asked for and true */
-	} *layers;				/* as in the image */
+	struct index_layer_result *layers;	/* as in the image */
 	struct buf manifest;			/* the index manifest's bytes */
 	struct oci_desc desc;			/* of them */
 };

@@ -44,17 +44,6 @@ static bool is_as_wanted(const struct index_work *w, const struct ztoc *z)
 	       !memcmp(have.s, tool, have.len);
 }
 
-static int keep_bytes(struct index_work *w, uint32_t number, const void *data, size_t len,
-		      struct err *err)
-{
-	int r;
-
-	if (!w->opts->nprefetch)
-		return 0;
-	r = buf_add(&w->ztocs[number], data, len);
-	return r < 0 ? err_sys(err, -r, "zTOC") : 0;
-}
-
 static bool has_prefix(struct ztoc_str s, const char *prefix)
 {
 	size_t n = strlen(prefix);
@@ -91,18 +80,20 @@ static bool has_no_xattrs(const struct ztoc *z)
 	return true;
 }
 
-static int mark_xattrs(struct index_work *w, uint32_t number, const void *data, size_t len,
-		       struct err *err)
+/* What else is asked about a layer: its zTOC, which is not kept, tells. */
+static int look_into(struct index_work *w, uint32_t number, const void *data, size_t len,
+		     struct err *err)
 {
 	cleanup_(ztoc_freep) struct ztoc *z = NULL;
 	int r;
 
-	if (!w->opts->mark_no_xattrs)
+	if (!w->opts->mark_no_xattrs && !w->opts->nprefetch)
 		return 0;
 	r = ztoc_open(data, len, &z, err);
-	if (r == 0)
-		w->result->layers[number].no_xattrs = has_no_xattrs(z);
-	return r;
+	if (r < 0)
+		return r;
+	w->result->layers[number].no_xattrs = w->opts->mark_no_xattrs && has_no_xattrs(z);
+	return index_prefetch_find(w, number, z, err);
 }
 
 /* 1: the present zTOC serves; 0: build one. A broken or missing one is no failure. */
@@ -121,9 +112,7 @@ static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number
 		return 0;
 	r = oci_blob_put(c, w->dst, &layer->ztoc, bytes.data, err);
 	if (r == 0)
-		r = keep_bytes(w, number, bytes.data, bytes.len, err);
-	if (r == 0)
-		r = mark_xattrs(w, number, bytes.data, bytes.len, err);
+		r = look_into(w, number, bytes.data, bytes.len, err);
 	if (r < 0)
 		return r;
 	w->result->layers[number].ztoc = layer->ztoc;
@@ -139,7 +128,8 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 		.build = { .compat = w->opts->compat == SOCI_COMPAT_0_1 ? ZTOC_BUILD_SOCI_0_1 :
 									  ZTOC_BUILD_SOCI_0_2,
 			   .span_size = w->opts->span_size,
-			   .strict = !w->opts->lenient },
+			   .max_ztoc_bytes = w->opts->max_ztoc_bytes,
+			   .strict = w->opts->strict },
 		.blob_fd = -1,
 		.to = w->opts->copy_layers ? w->dst : NULL,
 		.chunk_bytes = w->opts->chunk_bytes,
@@ -156,13 +146,12 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 	desc.size = built.len;
 	r = oci_blob_put(c, w->dst, &desc, built.bytes, err);
 	if (r == 0)
-		r = keep_bytes(w, number, built.bytes, built.len, err);
-	if (r == 0)
-		r = mark_xattrs(w, number, built.bytes, built.len, err);
+		r = look_into(w, number, built.bytes, built.len, err);
 	if (r == 0) {
 		w->result->layers[number].ztoc = desc;
 		w->result->layers[number].spans = built.spans;
 		w->result->layers[number].files = built.entries;
+		w->result->layers[number].accepted = built.accepted;
 	}
 	free(built.bytes);
 	return r;
@@ -193,9 +182,11 @@ int index_one(struct index_work *w, const struct workers *workers, struct oci_cl
 
 	set_state(w, number, INDEX_INDEXING);
 	if (layer->kind != OCI_LAYER_GZIP && layer->kind != OCI_LAYER_TAR) {
-		state = INDEX_SKIPPED_TYPE;
+		state = layer->kind == OCI_LAYER_ZSTD ? INDEX_SKIPPED_ZSTD : INDEX_SKIPPED_TYPE;
 	} else if (layer->desc.size < w->opts->min_layer_bytes) {
 		state = INDEX_SKIPPED_SMALL;
+	} else if (index_memo_get(w, number)) {
+		state = INDEX_REUSED;
 	} else {
 		r = try_reuse(w, c, number, err);
 		state = r == 1 ? INDEX_REUSED : INDEX_BUILT;

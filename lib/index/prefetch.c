@@ -13,8 +13,6 @@
 
 #include "base/cleanup.h"
 
-DEFINE_CLEANUP(struct ztoc *, ztoc_free, ztoc_freep)
-
 struct ranges {
 	struct soci_span_range *v;
 	uint32_t n, cap;
@@ -53,41 +51,47 @@ static int add_range(struct ranges *r, uint32_t start, uint32_t end, struct err 
 	return 0;
 }
 
-/* 1: found (and noted) in this layer. */
-static int look_up(const struct ztoc *z, struct ztoc_str path, struct ranges *ret,
-		   struct err *err)
-{
-	uint64_t n = ztoc_entry_count(z);
-
-	for (uint64_t i = n; i-- > 0;) {	/* the last entry of a name counts */
-		struct ztoc_entry e;
-		struct ztoc_str name;
-		int r;
-
-		ztoc_entry_get(z, i, &e);
-		name = clean(e.name);
-		if (name.len != path.len || memcmp(name.s, path.s, path.len))
-			continue;
-		r = add_range(ret, ztoc_span_find(z, e.offset),
-			      ztoc_span_find(z, e.offset + e.size), err);
-		return r < 0 ? r : 1;
-	}
-	return 0;
-}
-
-static int place_path(const struct index_work *w, struct ztoc *const *ztocs,
-		      struct ranges *ranges, const char *text, struct err *err)
+static struct index_hit look_up(const struct ztoc *z, const char *text)
 {
 	struct ztoc_str path = clean((struct ztoc_str){ text, (uint32_t)strlen(text) });
 
-	for (uint32_t i = w->img->nlayers; i-- > 0;) {
-		int r = ztocs[i] ? look_up(ztocs[i], path, &ranges[i], err) : 0;
+	for (uint64_t i = ztoc_entry_count(z); i-- > 0;) {	/* the last of a name counts */
+		struct ztoc_entry e;
+		struct ztoc_str name;
 
-		if (r != 0)
-			return r < 0 ? r : 0;
+		ztoc_entry_get(z, i, &e);
+		name = clean(e.name);
+		if (name.len == path.len && !memcmp(name.s, path.s, path.len))
+			return (struct index_hit){ true, ztoc_span_find(z, e.offset),
+						   ztoc_span_find(z, e.offset + e.size) };
+	}
+	return (struct index_hit){ false, 0, 0 };
+}
+
+int index_prefetch_find(struct index_work *w, uint32_t number, const struct ztoc *z,
+			struct err *err)
+{
+	w->hits[number] = calloc(w->opts->nprefetch ? w->opts->nprefetch : 1,
+				 sizeof(**w->hits));
+	if (!w->hits[number])
+		return err_sys(err, ENOMEM, "prefetch list");
+	for (size_t i = 0; i < w->opts->nprefetch; i++)
+		w->hits[number][i] = look_up(z, w->opts->prefetch[i]);
+	return 0;
+}
+
+/* Path number `path` to the list of the topmost layer that has it. */
+static int place_path(const struct index_work *w, struct ranges *ranges, size_t path,
+		      struct err *err)
+{
+	for (uint32_t i = w->img->nlayers; i-- > 0;) {
+		const struct index_hit *hit = w->hits[i] ? &w->hits[i][path] : NULL;
+
+		if (hit && hit->is_found)
+			return add_range(&ranges[i], hit->start_span, hit->end_span, err);
 	}
 	if (w->opts->warn)
-		w->opts->warn(text);
+		w->opts->warn(w->opts->prefetch[path]);
 	return 0;
 }
 
@@ -106,17 +110,16 @@ static int put_list(struct index_work *w, struct oci_client *c, uint32_t layer,
 	return oci_blob_put(c, w->dst, &ret->desc, out.data, err);
 }
 
-static int make_lists(struct index_work *w, struct oci_client *c, struct ztoc **ztocs,
-		      struct ranges *ranges, struct soci_index_layer *layers, uint32_t *n,
-		      struct err *err)
+int index_prefetch(struct index_work *w, struct oci_client *c,
+		   struct soci_index_layer *layers, uint32_t *n, struct err *err)
 {
+	cleanup_free struct ranges *ranges = calloc(w->img->nlayers + 1, sizeof(*ranges));
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < w->img->nlayers; i++)
-		if (w->ztocs[i].len)
-			r = ztoc_open(w->ztocs[i].data, w->ztocs[i].len, &ztocs[i], err);
+	if (!ranges)
+		return err_sys(err, ENOMEM, "prefetch list");
 	for (size_t i = 0; r == 0 && i < w->opts->nprefetch; i++)
-		r = place_path(w, ztocs, ranges, w->opts->prefetch[i], err);
+		r = place_path(w, ranges, i, err);
 	for (uint32_t i = 0; r == 0 && i < w->img->nlayers; i++) {
 		if (!ranges[i].n)
 			continue;
@@ -124,24 +127,7 @@ static int make_lists(struct index_work *w, struct oci_client *c, struct ztoc **
 		if (r == 0)
 			(*n)++;
 	}
-	return r;
-}
-
-int index_prefetch(struct index_work *w, struct oci_client *c,
-		   struct soci_index_layer *layers, uint32_t *n, struct err *err)
-{
-	cleanup_free struct ztoc **ztocs = calloc(w->img->nlayers + 1, sizeof(*ztocs));
-	cleanup_free struct ranges *ranges = calloc(w->img->nlayers + 1, sizeof(*ranges));
-	int r;
-
-	if (!ztocs || !ranges)
-		return err_sys(err, ENOMEM, "prefetch list");
-	if (!w->opts->nprefetch)
-		return 0;
-	r = make_lists(w, c, ztocs, ranges, layers, n, err);
-	for (uint32_t i = 0; i < w->img->nlayers; i++) {
-		ztoc_free(ztocs[i]);
+	for (uint32_t i = 0; i < w->img->nlayers; i++)
 		free(ranges[i].v);
-	}
 	return r;
 }

@@ -7,6 +7,12 @@
 #include "index/workers.h"
 #include "oci/push.h"
 
+/* Where a path of the prefetch list lies in a layer. */
+struct index_hit {
+	bool is_found;
+	uint32_t start_span, end_span;
+};
+
 struct index_work {
 	const struct oci_opts *client;
 	const struct oci_ref *src, *dst;
@@ -14,7 +20,7 @@ struct index_work {
 	const struct index_opts *opts;
 	struct index_result *result;
 	struct index_progress *progress;	/* one per layer */
-	struct buf *ztocs;		/* per layer; filled only where prefetch lists need them */
+	struct index_hit **hits;	/* per layer, one per path; NULL where there is no zTOC */
 	uint32_t *first;		/* per layer: the first layer with its digest */
 };
 
@@ -22,6 +28,14 @@ struct index_work {
 int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
 	      uint32_t number, struct err *err);
 
+/* What an earlier image made of this layer, into the result: false if none did. */
+bool index_memo_get(struct index_work *w, uint32_t number);
+/* All layers that this image built. */
+void index_memo_add(struct index_work *w);
+
+/* Look for the paths of the prefetch list in a layer's zTOC. */
+int index_prefetch_find(struct index_work *w, uint32_t number, const struct ztoc *z,
+			struct err *err);
 /*
  * Prefetch lists of all layers: put each, and append the index's entries for them to
  * layers[*n ..]. Topmost layer that has a path wins.

@@ -17,6 +17,8 @@ const char *index_state_name(enum index_state state)
 		return "was indexed";
 	case INDEX_SKIPPED_SMALL:
 		return "skipped: small";
+	case INDEX_SKIPPED_ZSTD:
+		return "skipped: zstd";
 	case INDEX_SKIPPED_TYPE:
 		return "skipped: type";
 	case INDEX_COPIED:

@@ -23,7 +23,8 @@ enum index_state {
 	INDEX_BUILT,
 	INDEX_REUSED,		/* had a zTOC that serves */
 	INDEX_SKIPPED_SMALL,
-	INDEX_SKIPPED_TYPE,	/* zstd and others: the index stays valid without */
+	INDEX_SKIPPED_ZSTD,	/* a zTOC cannot index it: the index stays valid without */
+	INDEX_SKIPPED_TYPE,	/* the same of others */
 	/* of blobs that are copied: */
 	INDEX_COPIED,
 	INDEX_PRESENT,		/* was there */
@@ -37,6 +38,7 @@ bool index_state_is_end(int state);
 
 struct index_progress {
 	struct digest digest;
+	const char *name;		/* shown instead of the digest, or NULL */
 	uint64_t size;
 	_Atomic uint64_t bytes;		/* read so far */
 	_Atomic int state;		/* enum index_state */

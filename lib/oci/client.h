@@ -33,7 +33,7 @@ struct oci_req;		/* one request under way */
 
 struct oci_opts {
 	const char *user_agent;		/* NULL: "lazyerofs/VERSION" */
-	const char *docker_config;	/* directory of config.json; NULL: $DOCKER_CONFIG, ~/.docker */
+	const char *docker_config;	/* see creds_lookup(); NULL: $DOCKER_CONFIG, ~/.docker */
 	const char *hosts_dirs;		/* colon list of hosts.toml / certs.d roots; NULL: the usual */
 	const char *ca_file;		/* extra CA bundle, NULL: system */
 	const char *plain_http;		/* comma list of host[:port] where http is allowed;

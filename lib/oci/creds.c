@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -359,30 +360,46 @@ int creds_from_helper(const char *name, const char *host, uint32_t timeout_ms,
 	return r;
 }
 
-int creds_lookup(const char *config_dir, const char *host, struct creds *ret,
-		 struct err *err)
+/* config.json of a folder, or the file itself: 1; 0 if it is not there. */
+static int read_config(const char *path, struct buf *ret, struct err *err)
+{
+	cleanup_close int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat sb;
+	bool is_dir;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 :
+			err_sys(err, errno, "docker config %s", path);
+	if (fstat(fd, &sb) < 0)
+		return err_sys(err, errno, "docker config %s", path);
+	is_dir = S_ISDIR(sb.st_mode);
+	if (!is_dir && !S_ISREG(sb.st_mode))
+		return 0;
+	r = is_dir ? io_read_file(fd, "config.json", ret) : io_read_file(AT_FDCWD, path, ret);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? err_sys(err, -r, "%s%s", path, is_dir ? "/config.json" : "") : 1;
+}
+
+int creds_lookup(const char *config, const char *host, struct creds *ret, struct err *err)
 {
 	struct buf file = BUF_INIT(CONFIG_MAX_BYTES);
 	struct creds plain = { 0 }, helped = { 0 };
-	cleanup_close int dir = -1;
 	char helper[64] = "";
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	dir = open(config_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 :
-			err_sys(err, errno, "docker config directory %s", config_dir);
-	r = io_read_file(dir, "config.json", &file);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return err_sys(err, -r, "%s/config.json", config_dir);
+	r = read_config(config, &file, err);
+	if (r <= 0) {
+		wipe_buf(&file);
+		return r;
+	}
 	r = creds_from_config(file.data ? file.data : (const void *)"", file.len, host, &plain,
 			      helper, err);
 	wipe_buf(&file);
 	if (r < 0)
-		return err_prefix(err, "%s", config_dir);
+		return err_prefix(err, "%s", config);
 	if (*helper) {
 		r = creds_from_helper(helper, host, HELPER_TIMEOUT_MS, &helped, err);
 		if (r < 0) {

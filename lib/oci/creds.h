@@ -26,12 +26,12 @@ void creds_done(struct creds *c);
 const char *creds_server_key(const char *host);
 
 /*
- * Look host ("name[:port]") up in DIR/config.json: credHelpers, credsStore, auths. Nothing
+ * Look host ("name[:port]") up in config, the folder of config.json or a file of that form
+ * (the auth.json of skopeo, buildah and podman): credHelpers, credsStore, auths. Nothing
  * found (no file, no entry) is 0 with *ret empty. A broken file or helper is an error of
  * kind AUTH.
  */
-int creds_lookup(const char *config_dir, const char *host, struct creds *ret,
-		 struct err *err);
+int creds_lookup(const char *config, const char *host, struct creds *ret, struct err *err);
 
 /* The entry of host in the text of a config.json, helpers left aside. (For tests.) */
 int creds_from_config(const void *data, size_t len, const char *host, struct creds *ret,

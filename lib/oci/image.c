@@ -183,13 +183,11 @@ static int take_index(struct oci_repo *repo, const struct oci_desc *d,
 }
 
 /* The first candidate that fits; none: 0 if there were none, else the first's error. */
-static int take_candidates(struct oci_repo *repo, const json_t *list,
-			   enum oci_index_found how, bool may_be_others,
-			   struct oci_image *img, struct err *err)
+static int take_candidates(struct oci_repo *repo, const struct oci_desc *cand, int n,
+			   enum oci_index_found how, struct oci_image *img, struct err *err)
 {
-	struct oci_desc cand[INDEX_MAX_CANDIDATES];
 	struct err first = ERR_INIT, e;
-	int n = index_candidates(list, cand), r;
+	int r;
 
 	for (int i = 0; i < n; i++) {
 		r = take_index(repo, &cand[i], how, img, &e);
@@ -202,7 +200,7 @@ static int take_candidates(struct oci_repo *repo, const json_t *list,
 		if (!first.num)
 			first = e;
 	}
-	if (!first.num || (may_be_others && first.kind != ERR_NETWORK))
+	if (!first.num)
 		return 0;
 	if (err)
 		*err = first;
@@ -218,6 +216,7 @@ static bool is_no_such_call(int status)
 
 static int from_referrers(struct oci_repo *repo, struct oci_image *img, struct err *err)
 {
+	struct oci_desc cand[INDEX_MAX_CANDIDATES];
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	char path[256], digest[DIGEST_TEXT_SIZE];
@@ -239,11 +238,13 @@ static int from_referrers(struct oci_repo *repo, struct oci_image *img, struct e
 	/* Some servers answer 200 to any path, with a page for people. */
 	if (jdoc_parse(b.data ? b.data : (const void *)"", b.len, "referrers", &doc, NULL) < 0)
 		return 0;
-	return take_candidates(repo, doc, OCI_INDEX_REFERRERS, false, img, err);
+	return take_candidates(repo, cand, index_candidates(doc, cand), OCI_INDEX_REFERRERS, img,
+			       err);
 }
 
 static int from_fallback_tag(struct oci_repo *repo, struct oci_image *img, struct err *err)
 {
+	struct oci_desc cand[INDEX_MAX_CANDIDATES];
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	char tag[DIGEST_TEXT_SIZE];
@@ -264,19 +265,19 @@ static int from_fallback_tag(struct oci_repo *repo, struct oci_image *img, struc
 	r = jdoc_parse(b.data ? b.data : (const void *)"", b.len, tag, &doc, err);
 	if (r < 0)
 		return r;
-	return take_candidates(repo, doc, OCI_INDEX_FALLBACK_TAG, false, img, err);
+	return take_candidates(repo, cand, index_candidates(doc, cand), OCI_INDEX_FALLBACK_TAG,
+			       img, err);
 }
 
 /* A layout has no referrers API: what index.json lists is looked through. */
 static int from_layout(struct oci_repo *repo, struct oci_image *img, struct err *err)
 {
-	cleanup_json json_t *doc = NULL;
-	int r;
+	struct oci_desc cand[INDEX_MAX_CANDIDATES];
+	uint32_t n;
+	int r = layout_find_indexes(repo, &img->manifest.digest, cand, INDEX_MAX_CANDIDATES, &n,
+				    err);
 
-	r = layout_index(repo, &doc, err);
-	if (r < 0)
-		return r;
-	return take_candidates(repo, doc, OCI_INDEX_REFERRERS, true, img, err);
+	return r < 0 ? r : take_candidates(repo, cand, (int)n, OCI_INDEX_REFERRERS, img, err);
 }
 
 static int discover(struct oci_repo *repo, const struct digest *explicit,

@@ -120,6 +120,13 @@ int index_parse(const void *data, size_t len, const char *what, struct oci_image
 	return r;
 }
 
+bool index_is_candidate(const json_t *entry, struct oci_desc *ret)
+{
+	const char *type = jdoc_str(entry, "artifactType");
+
+	return type && !strcmp(type, MEDIA_SOCI_V1) && jdoc_desc(entry, ret) == 0;
+}
+
 int index_candidates(const json_t *list, struct oci_desc ret[INDEX_MAX_CANDIDATES])
 {
 	const json_t *entries = json_object_get(list, "manifests"), *e;
@@ -127,13 +134,9 @@ int index_candidates(const json_t *list, struct oci_desc ret[INDEX_MAX_CANDIDATE
 	size_t i;
 
 	json_array_foreach(entries, i, e) {
-		const char *type = jdoc_str(e, "artifactType");
-
 		if (n == (int)INDEX_MAX_CANDIDATES)
 			break;
-		if (!type || strcmp(type, MEDIA_SOCI_V1) || jdoc_desc(e, &ret[n]) < 0)
-			continue;
-		n++;
+		n += index_is_candidate(e, &ret[n]);
 	}
 	return n;
 }

@@ -20,15 +20,18 @@
 #define MEDIA_SOCI_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 #define ANNOTATION_SOCI_LAYER "com.amazon.soci.image-layer-digest"
 #define ANNOTATION_SOCI_LAYER_TYPE "com.amazon.soci.image-layer-mediaType"
+#define ANNOTATION_SOCI_SPAN_SIZE "com.amazon.soci.span-size"
 #define INDEX_MAX_CANDIDATES 8u
 
 /* Fill in the zTOCs of img's layers; on failure none is set. */
 int index_parse(const void *data, size_t len, const char *what, struct oci_image *img,
 		struct err *err);
 
+/* Is an entry of such a list a SOCI v1 index? */
+bool index_is_candidate(const json_t *entry, struct oci_desc *ret);
 /*
- * SOCI v1 indexes in a referrers answer, a fallback tag or an index.json: at most
- * INDEX_MAX_CANDIDATES, in order; the number of them.
+ * SOCI v1 indexes in a referrers answer or a fallback tag: at most INDEX_MAX_CANDIDATES,
+ * in order; the number of them.
  */
 int index_candidates(const json_t *list, struct oci_desc ret[INDEX_MAX_CANDIDATES]);
 

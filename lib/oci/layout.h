@@ -29,6 +29,13 @@ int layout_index(struct oci_repo *repo, json_t **ret, struct err *err);
 int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
 		   struct err *err);
 
+/*
+ * The SOCI v1 indexes of the image subject, in order, at most max of them. index.json does
+ * not say whose an index is: each is read.
+ */
+int layout_find_indexes(struct oci_repo *repo, const struct digest *subject,
+			struct oci_desc *ret, uint32_t max, uint32_t *ret_n, struct err *err);
+
 /* "blobs/sha256/HEX" */
 void layout_blob_path(const struct digest *d, char ret[96]);
 

@@ -91,8 +91,7 @@ static int entry_platform(const json_t *entry, struct oci_platform *ret)
 	return 0;
 }
 
-/* An image of some platform, not an attestation, a SOCI index or another artifact. */
-static bool is_candidate(const json_t *entry)
+bool manifest_is_image_entry(const json_t *entry)
 {
 	const char *type = jdoc_str(entry, "mediaType");
 
@@ -126,7 +125,7 @@ int manifest_choose(const json_t *index, const struct oci_platform *platform,
 		struct oci_platform p = { 0 };
 		unsigned s;
 
-		if (!is_candidate(e))
+		if (!manifest_is_image_entry(e))
 			continue;
 		if (entry_platform(e, &p) < 0)
 			return corrupt(err, what, "a platform is malformed");

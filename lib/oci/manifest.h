@@ -28,6 +28,11 @@ enum manifest_kind { MANIFEST_INDEX, MANIFEST_IMAGE };
 int manifest_kind_of(const json_t *doc, const char *media_type, const char *what,
 		     enum manifest_kind *ret, struct err *err);
 
+/*
+ * Is an entry of an image index an image (or a nested index), not an attestation, a SOCI
+ * index or another artifact? Tools that copy indexes drop artifactType: it alone says no more.
+ */
+bool manifest_is_image_entry(const json_t *entry);
 /* The entry of an image index for platform. */
 int manifest_choose(const json_t *index, const struct oci_platform *platform,
 		    const char *what, struct oci_desc *ret, struct err *err);

@@ -42,7 +42,7 @@ int oci_referrer_put(struct oci_client *c, const struct oci_ref *ref,
 		     const struct digest *subject, const char *artifact_type,
 		     const void *data, size_t len, struct oci_desc *ret, struct err *err);
 
-#define OCI_INDEX_LIST_MAX 16u
+#define OCI_INDEX_LIST_MAX 64u
 
 struct oci_index_list {
 	uint32_t n;
@@ -52,7 +52,7 @@ struct oci_index_list {
 	} v[OCI_INDEX_LIST_MAX];
 };
 
-/* The SOCI indexes of img, in the order in which they are looked for; none are read. */
+/* The SOCI indexes of img (the first 64), in the order in which they are looked for. */
 int oci_index_list(struct oci_client *c, const struct oci_image *img,
 		   struct oci_index_list *ret, struct err *err);
 /*

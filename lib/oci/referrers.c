@@ -28,20 +28,32 @@ static void fallback_tag(const struct digest *subject, char ret[DIGEST_TEXT_SIZE
 	ret[6] = '-';
 }
 
-/* The list behind the fallback tag, or a new one. */
-static int get_fallback(struct oci_repo *repo, const char *tag, json_t **ret, struct err *err)
+/* Registries say in many ways that they do not know a call or have no such tag. */
+static bool is_no_such_call(int status)
+{
+	return status >= 400 && status < 500 && status != 401 && status != 408 &&
+	       status != 429;
+}
+
+/*
+ * The list behind the fallback tag, or a new one. To be written again it comes from the
+ * registry itself (PUSH_CAPS), and only a 404 means that there is none.
+ */
+static int get_fallback(struct oci_repo *repo, const char *tag, unsigned caps, json_t **ret,
+			struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_reply struct doc_reply reply = { 0 };
 	char path[160];
 	struct call_spec spec = { .method = "GET", .path = path,
-				  .cap = PUSH_CAPS, .headers = { "Accept: " MEDIA_OCI_INDEX } };
+				  .cap = caps, .headers = { "Accept: " MEDIA_OCI_INDEX } };
 	struct err e = ERR_INIT;
 	int r;
 
 	snprintf(path, sizeof(path), "manifests/%s", tag);
 	r = doc_call(repo, &spec, &b, &reply, &e);
-	if (r < 0 && reply.status == 404) {
+	if (r < 0 && (reply.status == 404 ||
+		      (caps != PUSH_CAPS && is_no_such_call(reply.status)))) {
 		*ret = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
 				 MEDIA_OCI_INDEX, "manifests");
 		return *ret ? 0 : err_sys(err, ENOMEM, "fallback tag");
@@ -124,7 +136,7 @@ static int add_to_fallback(struct oci_repo *repo, const struct digest *subject,
 	int r;
 
 	fallback_tag(subject, tag);
-	r = get_fallback(repo, tag, &list, err);
+	r = get_fallback(repo, tag, PUSH_CAPS, &list, err);
 	if (r < 0)
 		return r;
 	entries = json_object_get(list, "manifests");
@@ -171,18 +183,21 @@ int oci_referrer_put(struct oci_client *c, const struct oci_ref *ref,
 
 static void add_all(struct oci_index_list *list, const json_t *doc, enum oci_index_found how)
 {
-	struct oci_desc cand[INDEX_MAX_CANDIDATES];
-	int n = index_candidates(doc, cand);
+	const json_t *e;
+	size_t i;
 
-	for (int i = 0; i < n && list->n < OCI_INDEX_LIST_MAX; i++) {
+	json_array_foreach(json_object_get(doc, "manifests"), i, e) {
+		struct oci_desc desc;
 		bool known = false;
 
+		if (list->n == OCI_INDEX_LIST_MAX || !index_is_candidate(e, &desc))
+			continue;
 		for (uint32_t k = 0; k < list->n; k++)
-			known |= digest_is_equal(&list->v[k].desc.digest, &cand[i].digest);
+			known |= digest_is_equal(&list->v[k].desc.digest, &desc.digest);
 		if (known)
 			continue;
 		list->v[list->n].found = how;
-		list->v[list->n++].desc = cand[i];
+		list->v[list->n++].desc = desc;
 	}
 }
 
@@ -203,10 +218,7 @@ static int list_referrers(struct oci_repo *repo, const struct digest *subject,
 		 "application%2Fvnd.amazon.soci.index.v1%2Bjson");
 	r = doc_call(repo, &spec, &b, &reply, err);
 	if (r < 0)
-		return reply.status >= 400 && reply.status < 500 && reply.status != 401 &&
-				       reply.status != 429 ?
-			       0 :
-			       r;
+		return is_no_such_call(reply.status) || reply.status == 501 ? 0 : r;
 	if (b.len && jdoc_parse(b.data, b.len, "referrers", &doc, NULL) == 0)
 		add_all(list, doc, OCI_INDEX_REFERRERS);
 	return 0;
@@ -215,26 +227,15 @@ static int list_referrers(struct oci_repo *repo, const struct digest *subject,
 static int list_layout(struct oci_repo *repo, const struct digest *subject,
 		       struct oci_index_list *list, struct err *err)
 {
-	cleanup_json json_t *doc = NULL;
-	struct oci_index_list all = { 0 };
-	int r = layout_index(repo, &doc, err);
+	struct oci_desc found[OCI_INDEX_LIST_MAX];
+	uint32_t n;
+	int r = layout_find_indexes(repo, subject, found, OCI_INDEX_LIST_MAX - list->n, &n, err);
 
-	if (r < 0)
-		return r;
-	add_all(&all, doc, OCI_INDEX_REFERRERS);
-	for (uint32_t i = 0; i < all.n; i++) {
-		cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
-		cleanup_json json_t *index = NULL;
-		struct digest of;
-
-		/* index.json does not say whose they are. */
-		if (doc_blob(repo, &all.v[i].desc, &b, NULL) == 0 && b.len &&
-		    jdoc_parse(b.data, b.len, "SOCI index", &index, NULL) == 0 &&
-		    jdoc_digest(json_object_get(index, "subject"), "digest", &of) == 0 &&
-		    digest_is_equal(&of, subject))
-			list->v[list->n++] = all.v[i];
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		list->v[list->n].found = OCI_INDEX_REFERRERS;
+		list->v[list->n++].desc = found[i];
 	}
-	return 0;
+	return r;
 }
 
 int oci_index_list(struct oci_client *c, const struct oci_image *img,
@@ -260,7 +261,7 @@ int oci_index_list(struct oci_client *c, const struct oci_image *img,
 		fallback_tag(&img->manifest.digest, tag);
 		r = list_referrers(repo, &img->manifest.digest, &list, err);
 		if (r == 0)
-			r = get_fallback(repo, tag, &doc, err);
+			r = get_fallback(repo, tag, HOST_CAP_PULL | HOST_CAP_RESOLVE, &doc, err);
 		if (r == 0)
 			add_all(&list, doc, OCI_INDEX_FALLBACK_TAG);
 	}
@@ -299,7 +300,7 @@ static int delete_from_registry(struct oci_repo *repo, const struct digest *subj
 	int r;
 
 	fallback_tag(subject, tag);
-	r = get_fallback(repo, tag, &list, err);
+	r = get_fallback(repo, tag, PUSH_CAPS, &list, err);
 	if (r < 0)
 		return r;
 	before = json_deep_copy(list);

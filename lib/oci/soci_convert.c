@@ -226,10 +226,18 @@ static int emit_head(struct buf *out, const struct oci_desc *d)
 			text, (unsigned long long)d->size);
 }
 
-static int emit_end(struct buf *out, const struct soci_converted *c, const char *more)
+/* platform: what the source said of it, or NULL. */
+static int emit_end(struct buf *out, const struct soci_converted *c, const json_t *platform,
+		    const char *more)
 {
-	int r = buf_add_str(out, "},\"platform\":{\"architecture\":");
+	int r = buf_add_str(out, "},\"platform\":");
 
+	if (r == 0 && json_is_object(platform)) {
+		r = emit_platform(out, platform);
+		return r < 0 ? r : buf_addf(out, "%s}", more);
+	}
+	if (r == 0)
+		r = buf_add_str(out, "{\"architecture\":");
 	if (r == 0)
 		r = gojson_string(out, c->arch, strlen(c->arch));
 	if (r == 0)
@@ -244,88 +252,160 @@ static int emit_end(struct buf *out, const struct soci_converted *c, const char 
 	return r < 0 ? r : buf_addf(out, "}%s}", more);
 }
 
-static int emit_image(struct buf *out, const struct soci_converted *c)
+/* One image, and where it stands in the source. */
+struct place {
+	const struct soci_converted *c;
+	const json_t *platform;
+	bool has_image, has_index;	/* written; or the same as one before */
+};
+
+static int emit_image(struct buf *out, struct place *p)
 {
 	char text[DIGEST_TEXT_SIZE];
-	int r = emit_head(out, &c->image);
+	int r = emit_head(out, &p->c->image);
 
-	digest_format(&c->index.digest, text);
+	p->has_image = true;
+	digest_format(&p->c->index.digest, text);
 	if (r == 0)
 		r = buf_addf(out, "\"" ANNOTATION_SOCI_INDEX "\":\"%s\"", text);
-	return r < 0 ? r : emit_end(out, c, "");
+	return r < 0 ? r : emit_end(out, p->c, p->platform, "");
 }
 
-static int emit_index(struct buf *out, const struct soci_converted *c)
+static int emit_index(struct buf *out, struct place *p)
 {
 	char text[DIGEST_TEXT_SIZE];
-	int r = emit_head(out, &c->index);
+	int r = emit_head(out, &p->c->index);
 
-	digest_format(&c->image.digest, text);
+	p->has_index = true;
+	digest_format(&p->c->image.digest, text);
 	if (r == 0)
 		r = buf_addf(out, "\"" ANNOTATION_IMAGE "\":\"%s\"", text);
-	return r < 0 ? r : emit_end(out, c, ",\"artifactType\":\"" SOCI_INDEX_V2_TYPE "\"");
+	return r < 0 ? r : emit_end(out, p->c, p->platform,
+				    ",\"artifactType\":\"" SOCI_INDEX_V2_TYPE "\"");
 }
 
-static bool is_replaced(const json_t *o, const struct digest *replaced, uint32_t n)
+static struct place *place_of(struct place *places, const struct digest *replaced, uint32_t n,
+			      const struct digest *digest)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (digest_is_equal(&replaced[i], digest))
+			return &places[i];
+	return NULL;
+}
+
+/* The image that the entry was, if it was converted; or whose SOCI index it was. */
+static struct place *entry_place(const json_t *o, struct place *places,
+				 const struct digest *replaced, uint32_t n, bool *ret_is_index)
 {
 	const char *of = jdoc_annotation(o, ANNOTATION_IMAGE);
-	struct digest image;
-	struct oci_desc d;
+	struct digest d;
 
-	if (jdoc_desc(o, &d) < 0)
-		return true;
-	/* The SOCI index of an image goes with it. */
-	if (!of || digest_parse(of, strlen(of), &image) < 0)
-		image = d.digest;
-	for (uint32_t i = 0; i < n; i++)
-		if (digest_is_equal(&replaced[i], &d.digest) ||
-		    digest_is_equal(&replaced[i], &image))
-			return true;
-	return false;
+	*ret_is_index = of && digest_parse(of, strlen(of), &d) == 0;
+	if (!*ret_is_index && jdoc_digest(o, "digest", &d) < 0)
+		return NULL;
+	return place_of(places, replaced, n, &d);
 }
 
-static int emit_others(struct buf *out, const void *source, size_t len,
-		       const struct digest *replaced, uint32_t n, struct err *err)
+static void find_platforms(const json_t *list, struct place *places,
+			   const struct digest *replaced, uint32_t n)
 {
-	cleanup_json json_t *doc = NULL;
-	const json_t *list;
-	int r = jdoc_parse(source, len, "image index", &doc, err);
+	const json_t *o;
+	size_t i;
 
-	list = json_object_get(doc, "manifests");
-	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
-		const json_t *o = json_array_get(list, i);
+	json_array_foreach(list, i, o) {
+		bool is_index;
+		struct place *p = entry_place(o, places, replaced, n, &is_index);
 
-		if (is_replaced(o, replaced, n))
+		if (p && !is_index && !p->platform)
+			p->platform = json_object_get(o, "platform");
+	}
+}
+
+/* A comma before all but the first. */
+static int comma(struct buf *out)
+{
+	return out->data[out->len - 1] == '[' ? 0 : buf_add(out, ",", 1);
+}
+
+static int emit_entries(struct buf *out, const json_t *list, struct place *places,
+			const struct digest *replaced, uint32_t n)
+{
+	const json_t *o;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(list, i, o) {
+		bool is_index;
+		struct place *p = entry_place(o, places, replaced, n, &is_index);
+		struct oci_desc desc;
+
+		if (jdoc_desc(o, &desc) < 0 || (p && (is_index ? p->has_index : p->has_image)))
 			continue;
-		r = buf_add(out, ",", 1);
+		r = comma(out);
 		if (r == 0)
-			r = emit_desc(out, o);
+			r = !p ? emit_desc(out, o) :
+			    is_index ? emit_index(out, p) : emit_image(out, p);
+		if (r < 0)
+			break;
 	}
 	return r;
+}
+
+/* What the source did not list by itself, then the SOCI indexes that are new. */
+static int emit_rest(struct buf *out, struct place *places, uint32_t n)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		if (places[i].has_image)
+			continue;
+		r = comma(out);
+		if (r == 0)
+			r = emit_image(out, &places[i]);
+	}
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		if (places[i].has_index)
+			continue;
+		r = comma(out);
+		if (r == 0)
+			r = emit_index(out, &places[i]);
+	}
+	return r;
+}
+
+static int emit_all(struct buf *out, const json_t *list, struct place *places,
+		    const struct digest *replaced, uint32_t n)
+{
+	int r = buf_add_str(out, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
+				 "\",\"manifests\":[");
+
+	find_platforms(list, places, replaced, n);
+	if (r == 0)
+		r = emit_entries(out, list, places, replaced, n);
+	if (r == 0)
+		r = emit_rest(out, places, n);
+	return r < 0 ? r : buf_add_str(out, "]}");
 }
 
 int soci_convert_index(const void *source, size_t source_len, const struct digest *replaced,
 		       const struct soci_converted *images, uint32_t n, struct buf *out,
 		       struct err *err)
 {
-	int r = buf_add_str(out, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
-				 "\",\"manifests\":[");
+	cleanup_json json_t *doc = NULL;
+	struct place *places;
+	int r = source ? jdoc_parse(source, source_len, "image index", &doc, err) : 0;
 
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		r = i ? buf_add(out, ",", 1) : 0;
-		if (r == 0)
-			r = emit_image(out, &images[i]);
+	if (r < 0)
+		return r;
+	places = calloc(n ? n : 1, sizeof(*places));
+	for (uint32_t i = 0; places && i < n; i++) {
+		places[i].c = &images[i];
+		/* Asked for twice. */
+		places[i].has_image = places[i].has_index =
+			place_of(places, replaced, i, &replaced[i]) != NULL;
 	}
-	if (r == 0 && source)
-		r = emit_others(out, source, source_len, replaced, n, err);
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		r = buf_add(out, ",", 1);
-		if (r == 0)
-			r = emit_index(out, &images[i]);
-	}
-	if (r == 0)
-		r = buf_add_str(out, "]}");
-	if (r < 0 && !(err && err->num))
-		err_sys(err, -r, "image index");
-	return r;
+	r = places ? emit_all(out, json_object_get(doc, "manifests"), places, replaced, n) :
+		     -ENOMEM;
+	free(places);
+	return r < 0 ? err_sys(err, -r, "image index") : 0;
 }

@@ -23,9 +23,10 @@ struct soci_converted {
 };
 
 /*
- * The image index: image descriptors, then one descriptor per SOCI index. `others` are the
- * descriptors of source (bytes of an image index, or NULL) whose digests are not in
- * replaced[]: platforms that were not converted stay as they were.
+ * The image index made of source (bytes of an image index, or NULL). images[i] stands where
+ * replaced[i] stood, with the platform that source says of it; entries that were not
+ * converted stay as they were. Each SOCI index takes the place of the one that the image
+ * had, the others go to the end.
  */
 int soci_convert_index(const void *source, size_t source_len, const struct digest *replaced,
 		       const struct soci_converted *images, uint32_t n, struct buf *out,

@@ -17,8 +17,13 @@ DEFINE_CLEANUP(struct inflater *, inflater_free, inflater_freep)
 int extract_read_layer(const struct extract *x, uint8_t *buf, size_t len, uint64_t off,
 		       struct err *err)
 {
-	int r = io_pread_full(x->layer_fd, buf, len, off);
+	uint64_t end = x->part_end ? x->part_end : UINT64_MAX;
+	int r;
 
+	if (off < x->part_start || off > end || len > end - off)
+		return err_set(err, ERR_BUG, EIO, "layer: %zu bytes at %llu are not at hand", len,
+			       (unsigned long long)off);
+	r = io_pread_full(x->layer_fd, buf, len, off - x->part_start);
 	return r < 0 ? err_sys(err, -r, "layer: cannot read %zu bytes at %llu", len,
 			       (unsigned long long)off)
 		     : 0;
@@ -159,7 +164,7 @@ int extract_rest(const struct extract *x, inflate_sink sink, void *arg, struct e
 
 int extract_check_layer(const struct extract *x, struct err *err)
 {
-	uint64_t want = ztoc_comp_size(x->ztoc);
+	uint64_t want = x->part_end ? x->part_end - x->part_start : ztoc_comp_size(x->ztoc);
 	struct stat st;
 
 	if (fstat(x->layer_fd, &st) < 0)
@@ -214,17 +219,42 @@ int extract_range(const struct extract *x, uint64_t off, uint64_t len, inflate_s
 	return r;
 }
 
+static int get_file(const struct ztoc *z, uint64_t i, struct ztoc_entry *ret, struct err *err)
+{
+	ztoc_entry_get(z, i, ret);
+	if (ret->type != ZTOC_REG)
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "not a regular file");
+	if (ztoc_entry_is_sparse(z, i))
+		return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "a sparse file in PAX form (GNU.sparse.*): the zTOC does not say "
+			       "where its data lies");
+	return 0;
+}
+
+int extract_entry_part(const struct ztoc *z, uint64_t i, uint64_t *ret_start,
+		       uint64_t *ret_end, struct err *err)
+{
+	struct ztoc_entry e;
+	struct ztoc_span first, last;
+	int r = get_file(z, i, &e, err);
+
+	if (r < 0)
+		return r;
+	*ret_start = *ret_end = 0;
+	if (!e.size)
+		return 0;
+	ztoc_span_get(z, ztoc_span_find(z, e.offset), &first);
+	ztoc_span_get(z, ztoc_span_find(z, e.offset + e.size - 1), &last);
+	*ret_start = first.comp_start;
+	*ret_end = last.comp_end;
+	return 0;
+}
+
 int extract_entry(const struct extract *x, uint64_t i, inflate_sink sink, void *arg,
 		  struct err *err)
 {
 	struct ztoc_entry e;
+	int r = get_file(x->ztoc, i, &e, err);
 
-	ztoc_entry_get(x->ztoc, i, &e);
-	if (e.type != ZTOC_REG)
-		return err_set(err, ERR_UNSUPPORTED, EINVAL, "not a regular file");
-	if (ztoc_entry_is_sparse(x->ztoc, i))
-		return err_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
-			       "a sparse file in PAX form (GNU.sparse.*): the zTOC does not say "
-			       "where its data lies");
-	return extract_range(x, e.offset, e.size, sink, arg, err);
+	return r < 0 ? r : extract_range(x, e.offset, e.size, sink, arg, err);
 }

@@ -41,9 +41,9 @@ for set in soci-0.4.1-default:soci-0.1 soci-head-default:soci-0.2; do
 			"$fx/index/${set%:*}/main.soci-index.json"
 	ok $? "create: main as ${set%:*}"
 done
-json out.json '[l["state"] for l in d[0]["layers"]][4]' | grep -q "skipped: type"
+json out.json '[l["state"] for l in d[0]["layers"]][4]' | grep -q "skipped: zstd"
 ok $? "a zstd layer is left out, and said to be"
-grep -q "skipped: type" err
+grep -q "skipped: zstd" err
 ok $? "also among the lines for people"
 
 # --- again, newest first, info, removal ---------------------------------------------------
@@ -82,6 +82,25 @@ ok $? "after the last, the layout holds what it held at first"
 "$cli" index rm oci:l:t 2>err; [ $? = 1 ] && grep -q "no such SOCI index" err
 ok $? "index rm where there is none"
 
+# --- many images in one layout ------------------------------------------------------------
+layout x-emptyonly many
+"$cli" create oci:many:t --min-layer-size 0 >/dev/null 2>&1
+layout main l
+"$cli" push oci:l:t oci:many:main >/dev/null 2>&1
+for span in 100K 200K 300K 400K 500K 600K 700K 800K 900K; do
+	"$cli" create oci:many:main --min-layer-size 0 --span-size $span >/dev/null 2>&1
+done
+"$cli" index list oci:many:main --json >list.json && [ "$(json list.json 'len({i["digest"] for i in d})')" = 9 ]
+ok $? "nine indexes of one image are all listed"
+"$cli" index list oci:many:t --json >list.json && [ "$(json list.json 'len(d)')" = 1 ]
+ok $? "and do not hide that of another image"
+"$cli" create oci:many:t --min-layer-size 0 --json >again.json 2>/dev/null
+json again.json '{l["state"] for l in d[0]["layers"]}' | grep -q "'was indexed'"
+ok $? "whose zTOCs are used again"
+"$cli" index rm oci:many:main --all >/dev/null && "$cli" index list oci:many:main --json >list.json &&
+	[ "$(json list.json 'len(d)')" = 0 ] && "$cli" index info oci:many:t >/dev/null
+ok $? "index rm --all takes the nine alone"
+
 # --- refusals -----------------------------------------------------------------------------
 refuse() { # IMAGE TEXT OPTIONS...
 	layout "$1" l
@@ -92,13 +111,17 @@ refuse() { # IMAGE TEXT OPTIONS...
 }
 refuse x-mislabeled-gzip-as-plain "mislabelled: its bytes are gzip, but its media type"
 refuse x-mislabeled-plain-as-gzip "mislabelled: its bytes are a plain tar, but its media type"
-refuse x-contig "contiguous file"
+refuse x-contig "contiguous file" --strict
 refuse x-sparsegnu "old GNU sparse"
-refuse x-globalhdr "global PAX header"
-refuse x-gzv-trailjunk "after the gzip data"
-layout x-globalhdr l
-"$cli" create oci:l:t --min-layer-size 0 --lenient >/dev/null 2>&1
-ok $? "--lenient takes a global PAX header"
+refuse x-globalhdr "global PAX header" --strict
+refuse x-gzv-trailjunk "after the gzip data" --strict
+for l in "globalhdr:global PAX headers" "contig:contiguous files" "gzv-trailjunk:junk after the gzip data"; do
+	layout "x-${l%%:*}" l
+	"$cli" create oci:l:t --min-layer-size 0 --json >out.json 2>err &&
+		[ "$(json out.json 'd[0]["layers"][0]["ztoc"] and d[0]["layers"][0]["accepted"]')" = "['${l#*:}']" ] &&
+		grep -q "lazyerofs: sha256:.*: has ${l#*:}, which soci refuses" err
+	ok $? "served all the same, and said to be: ${l#*:}"
+done
 layout main l
 "$cli" create oci:l:t >/dev/null 2>err; [ $? = 1 ] && grep -q "min-layer-size" err
 ok $? "all layers small: said so"
@@ -145,6 +168,67 @@ ok $? "a path that no layer has is told"
 [ $? = 1 ] && grep -q "lazyerofs: layer 1 of 2 .*another sha256" err && ! grep -q ref.name c2/index.json
 ok $? "a layer that cannot be copied is named, and no tag is set"
 
+# --- an index of images ------------------------------------------------------------------
+# Two of one platform, told apart by os.version alone, and a third.
+layout x-emptyonly multi
+"$cli" push oci:multi:t oci:multi:two >/dev/null 2>&1
+layout main l
+"$cli" push oci:l:t oci:multi:one >/dev/null 2>&1
+layout x-hlsize l
+"$cli" push oci:l:t oci:multi:three >/dev/null 2>&1
+cat >list.py <<'PY'
+import hashlib, json, sys
+doc = json.load(open("multi/index.json"))
+def put(name, obj):
+    data = json.dumps(obj).encode()
+    h = hashlib.sha256(data).hexdigest()
+    open("multi/blobs/sha256/" + h, "wb").write(data)
+    doc["manifests"] = [m for m in doc["manifests"]
+                        if m.get("annotations", {}).get("org.opencontainers.image.ref.name") != name]
+    doc["manifests"].append({"mediaType": obj["mediaType"], "digest": "sha256:" + h, "size": len(data),
+                             "annotations": {"org.opencontainers.image.ref.name": name}})
+    json.dump(doc, open("multi/index.json", "w"))
+def tagged(name):
+    return next({k: m[k] for k in ("mediaType", "digest", "size")} for m in doc["manifests"]
+                if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == name)
+if sys.argv[1] == "make":
+    windows = {"architecture": "amd64", "os": "windows"}
+    put("all", {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        dict(tagged("one"), platform=dict(windows, **{"os.version": "10.0.1"})),
+        dict(tagged("two"), platform=dict(windows, **{"os.version": "10.0.2"})),
+        dict(tagged("three"), platform={"architecture": "arm64", "os": "linux", "variant": "v8"})]})
+else:  # as tools write it that know no artifactType
+    index = json.load(open("multi/blobs/sha256/" + tagged(sys.argv[2])["digest"][7:]))
+    for m in index["manifests"]:
+        m.pop("artifactType", None)
+    put(sys.argv[3], index)
+PY
+python3 list.py make
+"$cli" create oci:multi:all --all-platforms --min-layer-size 0 --json >out.json 2>/dev/null
+[ "$(json out.json 'len({i["manifest"] for i in d})')" = 3 ]
+ok $? "create --all-platforms: both images of one platform, too"
+shape() { # TAG: the entries of an image index
+	json multi/index.json 'next(m["digest"] for m in d["manifests"] if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == "'"$1"'")' >digest
+	json "$(blob multi "$(cat digest)")" '[("soci" if "com.amazon.soci.image-manifest-digest" in m.get("annotations", {}) else "v2" if m.get("annotations") else "image") + " " + m["platform"].get("os.version", m["platform"].get("variant", "?")) for m in d["manifests"]]'
+}
+"$cli" convert oci:multi:all oci:multi:conv -p linux/arm64 --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv)" = "['image 10.0.1', 'image 10.0.2', 'v2 v8', 'soci v8']" ]
+ok $? "convert of one platform: it keeps its place and all that is said of it"
+"$cli" convert oci:multi:conv oci:multi:conv2 --all-platforms --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv2)" = "['v2 10.0.1', 'v2 10.0.2', 'v2 v8', 'soci v8', 'soci 10.0.1', 'soci 10.0.2']" ]
+ok $? "convert of all: the others follow"
+layout main l
+"$cli" create oci:l:t -p linux/arm64 --min-layer-size 0 >/dev/null 2>err; [ $? = 1 ] &&
+	grep -q "is for linux/amd64, not linux/arm64" err
+ok $? "one image, another platform wanted: $(cat err)"
+python3 list.py strip conv2 stripped
+"$cli" index list oci:multi:stripped --all-platforms --json >list.json &&
+	[ "$(json list.json '[i["version"] for i in d].count("v2")')" = 3 ]
+ok $? "an index whose artifactTypes were lost: SOCI indexes are no images"
+"$cli" convert oci:multi:stripped oci:multi:conv3 --all-platforms --min-layer-size 0 >/dev/null 2>&1
+[ "$(shape conv3)" = "$(shape conv2)" ]
+ok $? "and converting it restores them"
+
 # --- completion ----------------------------------------------------------------------------
 complete_words() { # WORD...: what bash would offer for the last
 	(
@@ -187,6 +271,12 @@ ok $? "which cannot be removed alone"
 	"(['linux/amd64', 'linux/arm64'], ['indexed', 'indexed', 'indexed'])" ] &&
 	[ "$(json out.json 'd[0]["layers"][0] == d[0]["layers"][2]')" = True ]
 ok $? "create --all-platforms, a layer twice in each image"
+[ "$(json out.json '[l["state"] for l in d[1]["layers"]] + [d[0]["layers"][i]["ztoc"] == d[1]["layers"][i]["ztoc"] for i in (0, 1, 2)]')" = \
+	"['was indexed', 'was indexed', 'was indexed', True, True, True]" ]
+ok $? "layers that both images have are read once"
+"$cli" convert oci:m:t oci:pre:t --min-layer-size 0 --all-platforms --force --prefetch-file bin/sh --prefetch-file dir0/f00 >/dev/null 2>err
+[ "$("$cli" index list oci:pre:t --all-platforms --json | grep -c '"prefetch_lists": 1')" = 2 ]
+ok $? "and both get their prefetch lists"
 "$cli" index list oci:m:t --all-platforms --json >list.json
 [ "$(json list.json '[(i["platform"], i["version"], i["ztocs"]) for i in d]')" = \
 	"[('linux/amd64', 'v1', 3), ('linux/arm64', 'v1', 3)]" ]
@@ -222,6 +312,21 @@ rm "$(blob m "$(json info.json 'd["layers"][0]["digest"]')")"
 [ "$(json out.json 'd["images"], d["indexes"], d["indexes_incomplete"]')" = "(2, 0, 2)" ] &&
 	grep -q "left out" err && [ "$("$cli" index list oci:less --all-platforms --json)" = "[]" ]
 ok $? "push: indexes whose zTOC is lost stay behind, and that is said"
+for layers in "gzv-lvl6 -- noeof" "noeof -- gzv-lvl6"; do
+	rm -rf u v
+	# shellcheck disable=SC2046
+	"$top/tests/tools/multi-layout" u $(for l in $layers; do [ "$l" = -- ] && echo -- || echo "$fx/layers/$l.tar.gz"; done)
+	"$cli" convert oci:u:t oci:v:t --min-layer-size 100K --all-platforms >/dev/null 2>err &&
+		grep -q "lazyerofs: linux/a.*64: no layer could be indexed" err &&
+		[ "$("$cli" index list oci:v:t --all-platforms --json | grep -c '"version": "v2"')" = 1 ]
+	ok $? "convert: one platform of $layers has nothing to index, and stays as it is"
+	"$cli" create oci:u:t --min-layer-size 100K --all-platforms --json >out.json 2>err &&
+		[ "$(json out.json 'len(d)')" = 1 ]
+	ok $? "create likewise"
+done
+"$cli" convert oci:u:t oci:v:x --min-layer-size 1M --all-platforms >/dev/null 2>err
+[ $? = 1 ] && grep -q "no layer could be indexed" err && ! grep -q '"x"' v/index.json
+ok $? "but an image of which no platform can be indexed is refused"
 mkdir fifo && mkfifo fifo/index.json
 timeout 10 "$cli" index list oci:fifo 2>err; [ $? = 1 ] && grep -q "index.json: not a regular" err
 ok $? "a layout whose index.json is a FIFO is refused, not waited for"

@@ -351,6 +351,43 @@ static void test_large_span(void)
 	pair_done(&p);
 }
 
+/* A file that holds spans 1 and 2 alone is no layer with zeros around them. */
+static void test_part(void)
+{
+	struct extract x = { .backend = INFLATE_BEST };
+	struct ztoc_span s[4];
+	struct err err = ERR_INIT;
+	uint64_t got = 0;
+	struct pair p;
+	struct ztoc *z;
+
+	pair_load(&p, "gzv-mm2.ztoc", "gzv-mm2.tar.gz");
+	if (ztoc_open(p.ztoc.data, p.ztoc.len, &z, &err) < 0)
+		bail("%s", err.text);
+	for (uint32_t i = 0; i < 4; i++)
+		ztoc_span_get(z, i, &s[i]);
+	x.ztoc = z;
+	x.part_start = s[1].comp_start;
+	x.part_end = s[2].comp_end;
+	memmove(p.layer.data, p.layer.data + x.part_start, x.part_end - x.part_start);
+	p.layer.len = x.part_end - x.part_start;
+	x.layer_fd = layer_fd(&p);
+	is_int(extract_range(&x, s[1].out_start, s[2].out_end - s[1].out_start, no_sink, &got, &err),
+	       0, "part: its spans are readable %s", err.text);
+	ok(got == s[2].out_end - s[1].out_start, "part: all of them");
+	got = 0;
+	ok(extract_range(&x, s[0].out_start, 1, no_sink, &got, &err) == -EIO && got == 0,
+	   "part: not the span before it: %s", err.text);
+	ok(extract_range(&x, s[3].out_start, 1, no_sink, &got, &err) == -EIO && got == 0,
+	   "part: nor the one after it: %s", err.text);
+	x.part_end++;
+	ok(extract_range(&x, s[1].out_start, 1, no_sink, &got, &err) < 0 && got == 0,
+	   "part: a file that is shorter than said is refused: %s", err.text);
+	close(x.layer_fd);
+	ztoc_free(z);
+	pair_done(&p);
+}
+
 int main(void)
 {
 	test_toc();
@@ -360,6 +397,7 @@ int main(void)
 	test_large_span();
 	test_gzip_name();
 	test_broken_rest();
+	test_part();
 	test_accepted("globalhdr.tar.gz", ZTOC_ACCEPTED_GLOBAL_PAX);
 	test_accepted("contig.tar.gz", ZTOC_ACCEPTED_CONTIGUOUS);
 	test_accepted("gzv-trailjunk.tar.gz", ZTOC_ACCEPTED_JUNK);

@@ -401,6 +401,13 @@ static void test_docker_config(bool hooked)
 	get(0, 10);
 	ok(is_right(0, 10), "%s: password from config.json %s", mode, got.err.text);
 	end();
+	opts.docker_config = path;
+	begin(hooked, &opts);
+	registry_ctl(&reg, "set", "{\"auth\": \"basic\"}");
+	get(0, 10);
+	ok(is_right(0, 10), "%s: and where the file itself is named %s", mode, got.err.text);
+	end();
+	opts.docker_config = dir;
 	snprintf(text, sizeof(text), "{\"auths\":{\"http://127.0.0.1:%d/v2/\":"
 		 "{\"identitytoken\":\"refresh-me\"}}}", reg.port);
 	write_file(path, text, 0600);

@@ -7,6 +7,7 @@
 
 #include "tests/tools/registry.h"
 #include "tests/oci/lab.h"
+#include "oci/push.h"
 
 #define MAIN "sha256:430749d89e61796dbef5eecac1d5dbf02c350bea70e17274fb2411aea8921077"
 #define NODOT "sha256:580d9d911fd788f41e6b7d3e74c93cc6764fed75f45e6962a8753faf66f9d96f"
@@ -151,6 +152,33 @@ static void test_layout(void)
 	ok(strstr(err.text, "nosuch"), "is named: %s", err.text);
 }
 
+/* A registry that forbids to look for the tag, as one that may only be read might. */
+static void test_list(void)
+{
+	struct oci_index_list list = { 0 };
+	struct err err = ERR_INIT;
+	struct oci_image *img;
+	uint32_t n;
+
+	if (resolve("fix/main:latest", NULL, &img, &err) < 0)
+		bail("%s", err.text);
+	is_int(oci_index_list(lab.c, img, &list, &err), 0, "list: %s", err.text);
+	n = list.n;
+	ok(n > 1 && digest_is_equal(&list.v[0].desc.digest, &img->index.digest),
+	   "list: several indexes, the one that is taken is the first");
+	registry_ctl(&reg, "fault", "{\"match\":\"manifests/sha256-\",\"do\":\"status\","
+		     "\"status\":403,\"times\":-1}");
+	is_int(oci_index_list(lab.c, img, &list, &err), 0, "list: 403 for the tag: %s", err.text);
+	is_int(list.n, n, "list: the same indexes");
+	registry_ctl(&reg, "reset", "{}");
+	registry_ctl(&reg, "fault", "{\"match\":\"manifests/sha256-\",\"do\":\"status\","
+		     "\"status\":500,\"times\":-1}");
+	ok(oci_index_list(lab.c, img, &list, &err) < 0 && err.kind == ERR_NETWORK,
+	   "list: 500 for the tag is a failure: %s", err.text);
+	registry_ctl(&reg, "reset", "{}");
+	oci_image_free(img);
+}
+
 int main(void)
 {
 	struct oci_opts opts = { .retries = 2, .docker_config = "/nonexistent",
@@ -161,6 +189,7 @@ int main(void)
 	lab_open(&lab, false, &opts);
 	test_referrers();
 	test_fallback_tag();
+	test_list();
 	test_v2();
 	test_explicit();
 	test_layout();

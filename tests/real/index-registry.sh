@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# create, convert, push and index against Debian's docker-registry, open and with a
+# create, convert, push, index and ztoc --image against Debian's docker-registry, open and with a
 # password: found by the fallback tag, removed from it, wrong passwords, a registry that
 # forbids deletion, ^C at any time.
 set -euo pipefail
@@ -72,6 +72,57 @@ pass "index rm: manifest deleted, off the fallback tag"
 	fail "v2 is not found"
 pass "convert: found by the annotation"
 
+# --- zTOCs and files of an image --------------------------------------------------------------
+fx=$top/tests/fixtures/soci
+base=2589fa2024a91826326cf470f02ede2f7e3484a1708011d02a0e78716f91ee49
+stored() { echo "open/data/docker/registry/v2/blobs/sha256/${1:0:2}/$1/data"; }
+"$cli" push oci:l:t "$open/a/ztoc:1" >/dev/null 2>err && "$cli" create "$open/a/ztoc:1" --min-layer-size 0 \
+	--span-size 64K >/dev/null 2>err || fail "index for ztoc"
+diff <("$cli" ztoc list --image "$open/a/ztoc:1" --json | jq -r '.[] | .digest + " " + .layer') \
+	<("$cli" index info "$open/a/ztoc:1" --json | jq -r '.layers[] | .digest + " " + .annotations["com.amazon.soci.image-layer-digest"]') ||
+	fail "ztoc list"
+curl -fsS "http://$open/v2/a/ztoc/blobs/$("$cli" ztoc info --image "$open/a/ztoc:1" $base --json | jq -r .digest)" >base.ztoc
+diff <("$cli" ztoc list --image "$open/a/ztoc:1" $base) <("$cli" ztoc list base.ztoc) || fail "ztoc list of files"
+files=0 most=0
+for layer in $("$cli" ztoc list --image "$open/a/ztoc:1" --json | jq -r '.[].layer'); do
+	truth=$(grep -l "^# layer=$layer " "$fx"/truth/*.tsv)
+	while IFS=$'\t' read -r want size _ type name; do
+		[ "$type" = reg ] || continue
+		# shellcheck disable=SC2059
+		printf -v path "${name//%/%%}"
+		"$cli" ztoc get-file --image "$open/a/ztoc:1" "$layer" "$path" -o got --json >out.json 2>err || fail "${truth##*/} $name"
+		[ "$(sha256sum <got | cut -d' ' -f1) $(jq .size out.json)" = "$want $size" ] || fail "${truth##*/} $name differs"
+		[ "$(jq .fetched_bytes out.json)" -le $most ] || most=$(jq .fetched_bytes out.json)
+		files=$((files + 1))
+	done < <(awk -F'\t' '/^#/ { next } { v[$5] = $0 } END { for (k in v) print v[k] }' "$truth")
+done
+[ $files -gt 150 ] || fail "only $files files"
+pass "get-file: $files files of the image are the truth; at most $most bytes were fetched for one"
+sent() { # bytes of the layer that the registry says it sent
+	awk -v b="blobs/sha256:$base" '/response completed/ && /http.request.method=GET/ && index($0, b) {
+		match($0, /http.response.written=[0-9]+/); n += substr($0, RSTART + 22, RLENGTH - 22) } END { print n + 0 }' open/log
+}
+before=$(sent)
+"$cli" ztoc get-file --image "$open/a/ztoc:1" $base usr/lib/mod0.bin -o got --json >out.json 2>err || fail "get-file"
+want=$((before + $(jq .fetched_bytes out.json)))
+for _ in $(seq 100); do	# the registry writes its log after the answer
+	[ "$(sent)" != "$before" ] && break
+	sleep 0.05
+done
+[ "$(sent)" = $want ] || fail "the registry sent $before, then $(sent): $(cat out.json)"
+[ "$(jq .fetched_bytes out.json)" -lt 600000 ] || fail "too much was fetched: $(cat out.json)"
+pass "get-file: the registry sent $(jq .fetched_bytes out.json) of 3618727 bytes"
+echo old >kept
+printf '\377\376' | dd of="$(stored $base)" bs=1 seek=1300000 conv=notrunc status=none
+refused "layer bytes .* have digest" ztoc get-file --image "$open/a/ztoc:1" $base usr/lib/mod0.bin -o kept
+"$cli" ztoc get-file --image "$open/a/ztoc:1" $base usr/lib/big.dat -o got 2>err || fail "a file before the wrong bytes"
+cp l/blobs/sha256/$base "$(stored $base)"
+z=$("$cli" ztoc info --image "$open/a/ztoc:1" $base --json | jq -r .digest)
+printf '\1' | dd of="$(stored "${z#sha256:}")" bs=1 seek=5000 conv=notrunc status=none
+refused "does not have that digest" ztoc get-file --image "$open/a/ztoc:1" $base usr/lib/mod0.bin -o kept
+[ "$(cat kept*)" = old ] || fail "something was written"
+pass "get-file: a layer or zTOC with other bytes in the registry is refused, and nothing written"
+
 # --- a registry that forbids deletion ------------------------------------------------------
 mkdir forbids
 ln -s ../open/data forbids/data
@@ -96,8 +147,12 @@ done
 "$cli" push oci:l:t "$closed/a/b:1" --docker-config right >/dev/null 2>err || fail "push with the password"
 "$cli" create "$closed/a/b:1" --min-layer-size 0 --docker-config right >/dev/null 2>err || fail "create"
 refused "$closed" index list "$closed/a/b:1" --docker-config wrong
+refused "$closed" ztoc list --image "$closed/a/b:1" --docker-config wrong
+refused "$closed" ztoc get-file --image "$closed/a/b:1" $base usr/lib/mod0.bin --docker-config none
+"$cli" ztoc get-file --image "$closed/a/b:1" $base usr/lib/mod0.bin --docker-config right 2>err |
+	sha256sum | grep -q ^c444866439b01838 || fail "get-file with the password"
 "$cli" index rm "$closed/a/b:1" --docker-config right >/dev/null 2>err || fail rm
-pass "with the password: push, create, index rm"
+pass "with the password: push, create, ztoc get-file, index rm"
 
 # --- one pass -------------------------------------------------------------------------------
 # gets BLOB: how often the registry sent it
