@@ -331,7 +331,7 @@ int ztoc_builder_finish(struct ztoc_builder *b, struct ztoc_built *ret, struct e
 	built.layer_bytes = b->layer_bytes;
 	built.tar_bytes = b->tar_bytes;
 	built.entries = b->model.nentries;
-	built.spans = (uint32_t)(b->model.digests.len / sizeof(struct digest));
+	built.spans = (uint32_t)b->model.ndigests;
 	built.accepted = tarscan_accepted(b->tar);
 	if (b->gz)
 		built.accepted |= gzindex_accepted(b->gz);

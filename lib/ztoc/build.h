@@ -22,8 +22,8 @@
  *   feed() ── inflate, find checkpoints ──ring──> sha256 of layer, spans, tar; tar scan
  *             caller's thread                     thread of the builder's own
  *
- * For hostile layers: memory is bounded by three times max_ztoc_bytes (while the zTOC is
- * written), time by max_tar_bytes. The caller's own checks (the layer's digest against the
+ * For hostile layers: memory is at most that of the zTOC and 64 MiB, and so bounded by
+ * max_ztoc_bytes; time by max_tar_bytes. The caller's own checks (the layer's digest against the
  * manifest's, diff_id against the config's) are made easy by what finish() returns, and
  * are the caller's: a zTOC of a layer that fails them must be thrown away. PAX sparse files
  * are taken as soci takes them, with sizes that do not fit their data: see

@@ -2,6 +2,7 @@
 /* fbw.c - see fbw.h. */
 #include "ztoc/fbw.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ void fbw_init(struct fbw *w, size_t size_hint, size_t max_bytes)
 	w->bytes = malloc(size_hint);
 	if (w->bytes)
 		w->cap = size_hint;
+	else
+		w->error = -ENOMEM;
+}
+
+void fbw_init_measure(struct fbw *w, size_t max_bytes)
+{
+	fbw_init(w, 0, max_bytes);
+	w->measure = true;
 }
 
 void fbw_done(struct fbw *w)
@@ -44,10 +53,12 @@ static int reserve(struct fbw *w, size_t n)
 
 	if (w->error)
 		return w->error;
-	if (n <= w->cap - w->used)
+	if (!w->measure && n <= w->cap - w->used)
 		return 0;
 	if (n > w->max_bytes || w->used > w->max_bytes - n)
 		return w->error = -EFBIG;
+	if (w->measure)
+		return 0;
 	cap = w->cap ? w->cap : 1024;
 	while (cap < w->used + n)
 		cap *= 2;
@@ -62,30 +73,31 @@ static int reserve(struct fbw *w, size_t n)
 	return 0;
 }
 
-/* Place n bytes in front; the caller has reserved them. */
+/* Place n bytes in front, to be written; few ones, that the caller has reserved. */
 static uint8_t *place(struct fbw *w, size_t n)
 {
 	w->used += n;
-	return at(w, (fbw_ref)w->used);
+	return w->measure ? w->scratch : at(w, (fbw_ref)w->used);
 }
 
-/*
- * Pad so that an object of `size` alignment lies right after `extra` more bytes, and
- * reserve both.
- */
-static int prep(struct fbw *w, uint32_t size, size_t extra)
+/* Pad so that the content is a multiple of `size` after `extra` more bytes; reserve `room`. */
+static int pad_to(struct fbw *w, uint32_t size, size_t extra, size_t room)
 {
-	size_t pad;
-	int r;
+	size_t pad = (size_t)(0 - (w->used + extra)) & (size - 1);
+	int r = reserve(w, pad + room);
 
-	if (size > w->min_align)
-		w->min_align = size;
-	pad = (size_t)(0 - (w->used + extra)) & (size - 1);
-	r = reserve(w, pad + extra + size);
 	if (r < 0)
 		return r;
 	memset(place(w, pad), 0, pad);
 	return 0;
+}
+
+/* For an object of `size` alignment in front of `extra` more bytes. */
+static int prep(struct fbw *w, uint32_t size, size_t extra)
+{
+	if (size > w->min_align)
+		w->min_align = size;
+	return pad_to(w, size, extra, extra + size);
 }
 
 static fbw_ref put_ref(struct fbw *w, fbw_ref ref)
@@ -99,43 +111,56 @@ static fbw_ref put_ref(struct fbw *w, fbw_ref ref)
 	return (fbw_ref)w->used;
 }
 
-static fbw_ref put_counted(struct fbw *w, const void *data, size_t len, size_t nul)
+void fbw_vector_begin(struct fbw *w, size_t bytes)
 {
-	uint8_t *p;
-
-	if (len > FBW_MAX_BYTES)
+	if (bytes > FBW_MAX_BYTES)
 		w->error = w->error ? w->error : -EFBIG;
-	if (prep(w, REF_BYTES, len + nul) < 0)
+	prep(w, REF_BYTES, bytes);
+}
+
+void fbw_vector_bytes(struct fbw *w, const void *data, size_t len)
+{
+	if (w->error)
+		return;
+	w->used += len;
+	if (len && !w->measure)
+		memcpy(at(w, (fbw_ref)w->used), data, len);
+}
+
+void fbw_vector_ref(struct fbw *w, fbw_ref ref)
+{
+	put_ref(w, ref);
+}
+
+fbw_ref fbw_vector_end(struct fbw *w, size_t count)
+{
+	if (w->error)
 		return 0;
-	p = place(w, len + nul);
-	if (len)
-		memcpy(p, data, len);
-	if (nul)
-		p[len] = 0;
-	le32_put(place(w, REF_BYTES), (uint32_t)len);
+	le32_put(place(w, REF_BYTES), (uint32_t)count);
 	return (fbw_ref)w->used;
 }
 
 fbw_ref fbw_string(struct fbw *w, const void *s, size_t len)
 {
-	return put_counted(w, s, len, 1);
+	fbw_vector_begin(w, len < FBW_MAX_BYTES ? len + 1 : SIZE_MAX);
+	fbw_vector_bytes(w, "", 1);
+	fbw_vector_bytes(w, s, len);
+	return fbw_vector_end(w, len);
 }
 
 fbw_ref fbw_byte_vector(struct fbw *w, const void *data, size_t len)
 {
-	return put_counted(w, data, len, 0);
+	fbw_vector_begin(w, len);
+	fbw_vector_bytes(w, data, len);
+	return fbw_vector_end(w, len);
 }
 
 fbw_ref fbw_ref_vector(struct fbw *w, const fbw_ref *refs, size_t n)
 {
-	if (n > FBW_MAX_BYTES / REF_BYTES)
-		w->error = w->error ? w->error : -EFBIG;
-	if (prep(w, REF_BYTES, n * REF_BYTES) < 0)
-		return 0;
+	fbw_vector_begin(w, n < FBW_MAX_BYTES / REF_BYTES ? n * REF_BYTES : SIZE_MAX);
 	for (size_t i = n; i > 0; i--)
-		put_ref(w, refs[i - 1]);
-	le32_put(place(w, REF_BYTES), (uint32_t)n);
-	return (fbw_ref)w->used;
+		fbw_vector_ref(w, refs[i - 1]);
+	return fbw_vector_end(w, n);
 }
 
 void fbw_table_begin(struct fbw *w, unsigned int nslots)
@@ -191,41 +216,40 @@ void fbw_add_i8(struct fbw *w, unsigned int slot, int8_t v, int8_t dflt)
 		*p = (uint8_t)v;
 }
 
-/* Are the slots of the vtable at ref those of the table that starts at `table`? */
-static int vtable_fits(const struct fbw *w, fbw_ref ref, fbw_ref table, unsigned int n)
+static fbw_ref find_vtable(const struct fbw *w, const uint16_t *offsets, unsigned int n)
 {
-	const uint8_t *vt = at(w, ref);
+	for (size_t i = w->nvtables; i > 0; i--) {
+		const struct fbw_vtable *v = &w->vtables[i - 1];
 
-	if (le16_get(vt) != (n + VTABLE_HEAD) * VTABLE_WORD)
-		return 0;
-	vt += VTABLE_HEAD * VTABLE_WORD;
-	for (unsigned int i = 0; i < n; i++) {
-		uint32_t off = w->slots[i] ? table - w->slots[i] : 0;
-
-		if (le16_get(vt + i * VTABLE_WORD) != off)
-			return 0;
+		if (v->nslots == n && memcmp(v->offsets, offsets, n * sizeof(*offsets)) == 0)
+			return v->ref;
 	}
-	return 1;
+	return 0;
 }
 
-static void remember_vtable(struct fbw *w, fbw_ref ref)
+static void remember_vtable(struct fbw *w, const uint16_t *offsets, unsigned int n)
 {
+	struct fbw_vtable *v;
+
 	if (w->nvtables == w->vtables_cap) {
 		size_t cap = w->vtables_cap ? w->vtables_cap * 2 : 16;
-		fbw_ref *p = realloc(w->vtables, cap * sizeof(*p));
 
-		if (!p) {
+		v = realloc(w->vtables, cap * sizeof(*v));
+		if (!v) {
 			w->error = -ENOMEM;
 			return;
 		}
-		w->vtables = p;
+		w->vtables = v;
 		w->vtables_cap = cap;
 	}
-	w->vtables[w->nvtables++] = ref;
+	v = &w->vtables[w->nvtables++];
+	v->ref = (fbw_ref)w->used;
+	v->nslots = (uint16_t)n;
+	memcpy(v->offsets, offsets, n * sizeof(*offsets));
 }
 
 /* The vtable right in front of its table; all its words are 2-aligned already. */
-static fbw_ref put_vtable(struct fbw *w, fbw_ref table, unsigned int n)
+static fbw_ref put_vtable(struct fbw *w, fbw_ref table, const uint16_t *offsets, unsigned int n)
 {
 	size_t bytes = (n + VTABLE_HEAD) * VTABLE_WORD;
 	uint8_t *p;
@@ -236,16 +260,16 @@ static fbw_ref put_vtable(struct fbw *w, fbw_ref table, unsigned int n)
 	le16_put(p, (uint16_t)bytes);
 	le16_put(p + VTABLE_WORD, (uint16_t)(table - w->table_base));
 	for (unsigned int i = 0; i < n; i++)
-		le16_put(p + (VTABLE_HEAD + i) * VTABLE_WORD,
-			 (uint16_t)(w->slots[i] ? table - w->slots[i] : 0));
-	remember_vtable(w, (fbw_ref)w->used);
+		le16_put(p + (VTABLE_HEAD + i) * VTABLE_WORD, offsets[i]);
+	remember_vtable(w, offsets, n);
 	return (fbw_ref)w->used;
 }
 
 fbw_ref fbw_table_end(struct fbw *w)
 {
+	uint16_t offsets[FBW_MAX_SLOTS];
 	unsigned int n = w->nslots;
-	fbw_ref table, vtable = 0;
+	fbw_ref table, vtable;
 
 	if (prep(w, REF_BYTES, 0) < 0)
 		return 0;
@@ -253,25 +277,35 @@ fbw_ref fbw_table_end(struct fbw *w)
 	table = (fbw_ref)w->used;
 	while (n > 0 && !w->slots[n - 1])
 		n--;
-	for (size_t i = w->nvtables; i > 0 && !vtable; i--)
-		if (vtable_fits(w, w->vtables[i - 1], table, n))
-			vtable = w->vtables[i - 1];
+	for (unsigned int i = 0; i < n; i++)
+		offsets[i] = (uint16_t)(w->slots[i] ? table - w->slots[i] : 0);
+	vtable = find_vtable(w, offsets, n);
 	if (!vtable)
-		vtable = put_vtable(w, table, n);
+		vtable = put_vtable(w, table, offsets, n);
 	if (w->error)
 		return 0;
 	/* From the table to its vtable, positive when the vtable lies in front. */
-	le32_put(at(w, table), vtable - table);
+	if (!w->measure)
+		le32_put(at(w, table), vtable - table);
 	return table;
 }
 
 int fbw_finish(struct fbw *w, fbw_ref root, const uint8_t **ret, size_t *ret_len)
 {
-	prep(w, w->min_align, REF_BYTES);
+	pad_to(w, w->min_align, REF_BYTES, REF_BYTES);
 	put_ref(w, root);
 	if (w->error)
 		return w->error;
-	*ret = at(w, (fbw_ref)w->used);
+	*ret = w->measure ? NULL : at(w, (fbw_ref)w->used);
 	*ret_len = w->used;
 	return 0;
+}
+
+uint8_t *fbw_take(struct fbw *w)
+{
+	uint8_t *bytes = w->bytes;
+
+	assert(w->used == w->cap);
+	w->bytes = NULL;
+	return bytes;
 }

@@ -124,8 +124,8 @@ static int emit(struct inflater *inf, const uint8_t *data, size_t n, struct err 
 
 static int invalid(struct inflater *inf, const char *what, struct err *err)
 {
-	return err_set(err, ERR_CORRUPT, EIO, "inflate: %s, %llu bytes before the span's end", what,
-		       (unsigned long long)inf->missing);
+	return err_set(err, ERR_CORRUPT, EIO, "inflate: %s, after %llu good bytes of the span",
+		       what, (unsigned long long)(inf->span.out_len - inf->missing));
 }
 
 static int begin_stream(struct inflater *inf, unsigned int nbits, unsigned int bits,

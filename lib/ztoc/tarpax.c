@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ztoc/keyhash.h"
 #include "ztoc/tarhdr.h"
 
 #define NANO_DIGITS 9
@@ -21,9 +22,18 @@ static bool has_byte(struct ztoc_str s, char c)
 	return s.len && memchr(s.s, c, s.len);
 }
 
+void tarpax_reset(struct tarpax *p)
+{
+	p->nrecords = 0;
+	p->nsparse = 0;
+	p->is_ordered = false;
+	buf_reset(&p->sparse_map);
+}
+
 void tarpax_done(struct tarpax *p)
 {
 	free(p->records);
+	free(p->links);
 	buf_done(&p->sparse_map);
 	memset(p, 0, sizeof(*p));
 }
@@ -130,23 +140,39 @@ static int take_record(struct ztoc_str *s, struct ztoc_str *key, struct ztoc_str
  * Sparse format 0.0 repeats "offset" and "numbytes" records in turn; they become the one
  * "map" record of format 0.1. Returns 1 if the record was such a one.
  */
-static int take_sparse_0_0(struct tarpax *p, unsigned int *count, struct ztoc_str key,
-			   struct ztoc_str value)
+static int take_sparse_0_0(struct tarpax *p, struct ztoc_str key, struct ztoc_str value)
 {
 	bool is_offset = is_key(key, "GNU.sparse.offset");
 	int r;
 
 	if (!is_offset && !is_key(key, "GNU.sparse.numbytes"))
 		return 0;
-	if (is_offset != (*count % 2 == 0) || has_byte(value, ','))
+	if (is_offset != (p->nsparse % 2 == 0) || has_byte(value, ','))
 		return -EINVAL;
-	r = (*count)++ ? buf_add(&p->sparse_map, ",", 1) : 0;
+	r = p->nsparse++ ? buf_add(&p->sparse_map, ",", 1) : 0;
 	if (r == 0)
 		r = buf_add(&p->sparse_map, value.s, value.len);
 	return r < 0 ? r : 1;
 }
 
-/* By key; among equal keys by place in the header. */
+int tarpax_parse(struct tarpax *p, const void *data, size_t len)
+{
+	struct ztoc_str s = { data, (uint32_t)len }, key, value;
+	int r;
+
+	tarpax_reset(p);
+	while (s.len) {
+		r = take_record(&s, &key, &value);
+		if (r == 0)
+			r = take_sparse_0_0(p, key, value);
+		if (r == 0)
+			r = add_record(p, key, value);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int compare_records(const void *a, const void *b)
 {
 	const struct ztoc_xattr *x = a, *y = b;
@@ -155,9 +181,7 @@ static int compare_records(const void *a, const void *b)
 
 	if (c)
 		return c;
-	if (x->key.len != y->key.len)
-		return x->key.len < y->key.len ? -1 : 1;
-	return x->value.s < y->value.s ? -1 : x->value.s > y->value.s;
+	return x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
 }
 
 static bool keys_are_equal(const struct ztoc_xattr *a, const struct ztoc_xattr *b)
@@ -165,56 +189,93 @@ static bool keys_are_equal(const struct ztoc_xattr *a, const struct ztoc_xattr *
 	return a->key.len == b->key.len && memcmp(a->key.s, b->key.s, a->key.len) == 0;
 }
 
-static void sort_records(struct tarpax *p)
+/* Of record i: its hash, and the next one with the same remainder. Of remainder i: the first. */
+struct tarpax_links {
+	uint64_t hash;
+	uint32_t next, first;		/* 1 + index; 0: none */
+};
+
+static int make_links(struct tarpax *p)
 {
-	uint32_t n = 0;
+	int r = p->point ? 0 : keyhash_point(&p->point);
 
-	if (!p->nrecords)
-		return;
-	qsort(p->records, p->nrecords, sizeof(*p->records), compare_records);
-	for (uint32_t i = 0; i < p->nrecords; i++)
-		if (i + 1 == p->nrecords || !keys_are_equal(&p->records[i], &p->records[i + 1]))
-			p->records[n++] = p->records[i];
-	p->nrecords = n;
-}
-
-/* The map made of 0.0 records replaces one that was given. */
-static int add_sparse_map(struct tarpax *p)
-{
-	static const char key[] = "GNU.sparse.map";
-	struct ztoc_str map = { (char *)p->sparse_map.data, (uint32_t)p->sparse_map.len };
-
-	for (uint32_t i = 0; i < p->nrecords; i++) {
-		if (!is_key(p->records[i].key, key))
-			continue;
-		p->records[i].value = map;
-		return 0;
+	if (r < 0)
+		return r;
+	if (p->cap > p->links_cap) {
+		free(p->links);
+		p->links_cap = 0;
+		p->links = malloc(p->cap * sizeof(*p->links));
+		if (!p->links)
+			return -ENOMEM;
+		p->links_cap = p->cap;
 	}
-	if (add_record(p, (struct ztoc_str){ key, sizeof(key) - 1 }, map) < 0)
-		return -ENOMEM;
-	sort_records(p);
 	return 0;
 }
 
-int tarpax_parse(struct tarpax *p, const void *data, size_t len)
+/*
+ * Keep the last of the records with equal keys, in the place of the first. With a hash:
+ * sorting all of them would cost a header of equal keys its length times the logarithm.
+ */
+static void drop_duplicates(struct tarpax *p)
 {
-	struct ztoc_str s = { data, (uint32_t)len }, key, value;
-	unsigned int nsparse = 0;
-	int r;
+	uint32_t mask = 1, n = 0;
 
-	p->nrecords = 0;
-	buf_reset(&p->sparse_map);
-	while (s.len) {
-		r = take_record(&s, &key, &value);
-		if (r == 0)
-			r = take_sparse_0_0(p, &nsparse, key, value);
-		if (r == 0)
-			r = add_record(p, key, value);
+	while (mask < p->nrecords)
+		mask *= 2;
+	/* cap is a power of two, and so large enough. */
+	for (uint32_t i = 0; i < mask; i++)
+		p->links[i].first = 0;
+	mask--;
+	for (uint32_t i = 0; i < p->nrecords; i++) {
+		struct ztoc_xattr rec = p->records[i];
+		uint64_t hash = keyhash(p->point, rec.key.s, rec.key.len);
+		uint32_t *first = &p->links[hash & mask].first, k = *first;
+
+		while (k && (p->links[k - 1].hash != hash ||
+			     !keys_are_equal(&p->records[k - 1], &rec)))
+			k = p->links[k - 1].next;
+		if (k) {
+			p->records[k - 1] = rec;
+			continue;
+		}
+		p->records[n] = rec;
+		p->links[n].hash = hash;
+		p->links[n].next = *first;
+		*first = ++n;
+	}
+	p->nrecords = n;
+}
+
+/* Most writers put them so. */
+static bool is_ascending(const struct tarpax *p)
+{
+	for (uint32_t i = 1; i < p->nrecords; i++)
+		if (compare_records(&p->records[i - 1], &p->records[i]) >= 0)
+			return false;
+	return true;
+}
+
+int tarpax_order(struct tarpax *p)
+{
+	static const char map_key[] = "GNU.sparse.map";
+	struct ztoc_str key = { map_key, sizeof(map_key) - 1 };
+	struct ztoc_str map = { (char *)p->sparse_map.data, (uint32_t)p->sparse_map.len };
+	int r = 0;
+
+	if (p->is_ordered)
+		return 0;
+	/* The map made of 0.0 records replaces one that was given. */
+	if (p->nsparse)
+		r = add_record(p, key, map);
+	if (r == 0 && !is_ascending(p)) {
+		r = make_links(p);
 		if (r < 0)
 			return r;
+		drop_duplicates(p);
+		qsort(p->records, p->nrecords, sizeof(*p->records), compare_records);
 	}
-	sort_records(p);
-	return nsparse ? add_sparse_map(p) : 0;
+	p->is_ordered = r == 0;
+	return r;
 }
 
 struct ztoc_str tarpax_get(const struct tarpax *p, const char *key)
@@ -280,7 +341,7 @@ int tarpax_check_sparse_0(const struct tarpax *p, int64_t real_size)
 	int64_t n, offset, len;
 
 	if (real_size < 0 || tarpax_int(tarpax_get(p, "GNU.sparse.numblocks"), &n) < 0 ||
-	    n < 0 || n > TAR_SPARSE_MAX_ENTRIES || (map.len && map.s[map.len - 1] == ','))
+	    n < 0 || n > map.len || (map.len && map.s[map.len - 1] == ','))
 		return -EINVAL;
 	for (; n > 0; n--)
 		if (take_number(&map, &offset) < 0 || take_number(&map, &len) < 0 ||
@@ -299,7 +360,7 @@ void tar_sparse_1_0_init(struct tar_sparse_1_0 *s, int64_t real_size)
 static int sparse_1_0_number(struct tar_sparse_1_0 *s, int64_t v)
 {
 	if (s->left < 0) {
-		if (v < 0 || v > TAR_SPARSE_MAX_ENTRIES || s->map.size < 0)
+		if (v < 0 || v > INT64_MAX / 2 || s->map.size < 0)
 			return -EINVAL;
 		s->left = 2 * v;
 		return 0;
@@ -313,11 +374,21 @@ static int sparse_1_0_number(struct tar_sparse_1_0 *s, int64_t v)
 	return tar_sparse_piece(&s->map, s->offset, v);
 }
 
+/* A zero after a zero that begins the number, its sign aside. */
+static bool is_needless_zero(const struct tar_sparse_1_0 *s, uint8_t c)
+{
+	bool is_signed = s->token_len && (s->token[0] == '-' || s->token[0] == '+');
+
+	return c == '0' && s->token_len == 1 + is_signed && s->token[is_signed] == '0';
+}
+
 int tar_sparse_1_0_block(struct tar_sparse_1_0 *s, const uint8_t *block, bool *ret_done)
 {
 	int64_t v;
 
 	for (unsigned int i = 0; i < TAR_BLOCK_BYTES && s->left; i++) {
+		if (is_needless_zero(s, block[i]))
+			continue;
 		if (block[i] != '\n') {
 			if (s->token_len == sizeof(s->token))
 				return -EINVAL;

@@ -5,6 +5,10 @@
  * Decides like Go's archive/tar (see tarhdr.h). Records point into the bytes that were
  * parsed, which must outlive them; sorted by key, the last of equal keys counts. One
  * thread at a time.
+ *
+ * Life cycle: zeroed -> tarpax_parse() for each header -> tarpax_order() when an entry
+ * needs the records -> tarpax_reset() -> ... -> tarpax_done(). A header is often replaced by
+ * the next one before there is an entry: then it was checked, but not put in order.
  */
 #ifndef LZ_ZTOC_TARPAX_H
 #define LZ_ZTOC_TARPAX_H
@@ -17,17 +21,27 @@
 #include "ztoc/ztoc.h"
 
 #define TAR_SPECIAL_MAX_BYTES (1u << 20)	/* of a PAX header, of a GNU long name */
-#define TAR_SPARSE_MAX_ENTRIES (1 << 20)
 
 struct tarpax {
 	struct ztoc_xattr *records;
 	uint32_t nrecords, cap;
+	bool is_ordered;
+
+	/* private */
 	struct buf sparse_map;		/* "GNU.sparse.map" made of format 0.0's records */
+	unsigned int nsparse;		/* of those records */
+	struct tarpax_links *links;	/* tarpax_order()'s hash table */
+	uint32_t links_cap;
+	uint64_t point;			/* see keyhash.h; 0: none yet */
 };
 
 void tarpax_done(struct tarpax *p);
+/* No records. */
+void tarpax_reset(struct tarpax *p);
 /* Replaces what p held. 0, -EINVAL: not a valid PAX header, -ENOMEM. */
 int tarpax_parse(struct tarpax *p, const void *data, size_t len);
+/* Each key once, in order; before all that follows. 0, -ENOMEM, or what getrandom(2) said. */
+int tarpax_order(struct tarpax *p);
 /* The value of key; empty (len 0) where absent. */
 struct ztoc_str tarpax_get(const struct tarpax *p, const char *key);
 /* Decimal, with an optional sign. */
@@ -49,14 +63,15 @@ int tarpax_check_sparse_0(const struct tarpax *p, int64_t real_size);
 
 /*
  * Format 1.0: "count\n" and then "offset\n" "length\n" per piece, padded to a block.
- * Feed whole blocks until *ret_done.
+ * Feed whole blocks until *ret_done. Nothing of it is kept, so its length has no limit but
+ * the file's.
  */
 struct tar_sparse_1_0 {
 	struct tar_sparse_map map;
 	int64_t left;			/* numbers still to come; -1: the count is next */
 	int64_t offset;			/* of the piece whose length is next */
 	bool is_length_next;
-	char token[32];
+	char token[32];			/* of a number; needless leading zeros are left out */
 	uint8_t token_len;
 };
 void tar_sparse_1_0_init(struct tar_sparse_1_0 *s, int64_t real_size);

@@ -108,7 +108,7 @@ static void forget_special(struct tarscan *t)
 	buf_reset(&t->pax_data);
 	buf_reset(&t->long_name);
 	buf_reset(&t->long_link);
-	t->pax.nrecords = 0;
+	tarpax_reset(&t->pax);
 }
 
 /* Data and padding that follow a header with this size field. */
@@ -331,8 +331,10 @@ static int start_entry(struct tarscan *t, struct err *err)
 	const struct tarhdr *h = &t->hdr;
 	struct tarscan_entry *e = &t->entry;
 	char type;
-	int r;
+	int r = tarpax_order(&t->pax);
 
+	if (r < 0)
+		return err_sys(err, -r, "tar reader");
 	*e = (struct tarscan_entry){
 		.size = h->size, .mode = h->mode, .uid = h->uid, .gid = h->gid,
 		.devmajor = h->devmajor, .devminor = h->devminor, .mtime_sec = h->mtime,

@@ -9,7 +9,9 @@
  *   - every checkpoint's window is the 32 KiB that precede it
  *   - the tar's own headers give the entries of the zTOC, all fields of them, in order,
  *     and its end is where the zTOC has it
- * so that every regular file it lists can be read, and is the one in the tar.
+ * so that every regular file it lists can be read, and is the one in the tar. Behind the
+ * tar's end the last span may hold anything; only deflate data that breaks off so soon after
+ * it that a decoder meets the break before it gives out the end is CORRUPT.
  * Blocking, one thread, bounded memory.
  */
 #ifndef LZ_ZTOC_VERIFY_H

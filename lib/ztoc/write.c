@@ -12,22 +12,29 @@
 #include "ztoc/format.h"
 
 /*
- * An entry's strings lie in m->strings from `strings` on: name, linkname, uname, gname,
- * mod_time, then per record key length, value length (u32 each), key, value.
+ * Behind it lie its strings: name, linkname, uname, gname, mod_time, then per record key
+ * length, value length (u32 each), key, value.
  */
 struct packed_entry {
-	uint64_t offset, strings;
+	struct packed_entry *prev;
+	uint64_t offset;
 	int64_t size, mode, devmajor, devminor;
 	uint32_t uid, gid;
 	uint32_t name_len, linkname_len, uname_len, gname_len, mod_time_len;
 	uint32_t nrecords;
 	uint8_t type;
+	char strings[];
 };
 
 /* What one entry, record or string costs in the file beyond its bytes, at least. */
 #define ENTRY_COST 96u
 #define RECORD_COST 24u
+#define RECORD_HEAD 8u			/* its two lengths in packed_entry.strings */
 #define DIGEST_COST (DIGEST_TEXT_LEN + 9u)
+
+_Static_assert(sizeof(struct packed_entry) + _Alignof(struct packed_entry) <=
+		       ENTRY_COST,
+	       "an entry is not larger here than in the file");
 
 void ztoc_model_init(struct ztoc_model *m, uint64_t max_bytes)
 {
@@ -38,10 +45,9 @@ void ztoc_model_init(struct ztoc_model *m, uint64_t max_bytes)
 
 void ztoc_model_done(struct ztoc_model *m)
 {
-	buf_done(&m->entries);
-	buf_done(&m->strings);
-	buf_done(&m->points);
-	buf_done(&m->digests);
+	chunks_done(&m->entries);
+	chunks_done(&m->points);
+	chunks_done(&m->digests);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -56,8 +62,8 @@ static int fail(const struct ztoc_model *m, int r, struct err *err)
 
 static int check_room(const struct ztoc_model *m, uint64_t more)
 {
-	uint64_t have = m->nentries * ENTRY_COST + m->strings.len + m->points.len +
-			m->digests.len;
+	uint64_t have = m->nentries * ENTRY_COST + m->strings_bytes +
+			m->npoints * ZF_CKPT_BYTES + m->ndigests * DIGEST_COST;
 
 	return more > m->max_bytes || have > m->max_bytes - more ? -EFBIG : 0;
 }
@@ -72,89 +78,114 @@ static uint64_t strings_len(const struct ztoc_model_entry *e)
 	return n;
 }
 
-static void append(struct buf *b, struct ztoc_str s)
+/* Never more than ENTRY_COST and strings_len(). */
+static size_t packed_len(const struct ztoc_model_entry *e)
 {
-	if (s.len)
-		memcpy(b->data + b->len, s.s, s.len);
-	b->len += s.len;
+	const size_t align = _Alignof(struct packed_entry);
+	uint64_t n = sizeof(struct packed_entry) + strings_len(e) -
+		     (uint64_t)e->nrecords * (RECORD_COST - RECORD_HEAD);
+
+	return (n + align - 1) & ~(align - 1);
 }
 
-static void append_u32(struct buf *b, uint32_t v)
+static void append(char **p, struct ztoc_str s)
 {
-	memcpy(b->data + b->len, &v, sizeof(v));
-	b->len += sizeof(v);
+	if (s.len)
+		memcpy(*p, s.s, s.len);
+	*p += s.len;
+}
+
+static void append_u32(char **p, uint32_t v)
+{
+	memcpy(*p, &v, sizeof(v));
+	*p += sizeof(v);
+}
+
+static void append_strings(char *p, const struct ztoc_model_entry *e)
+{
+	append(&p, e->name);
+	append(&p, e->linkname);
+	append(&p, e->uname);
+	append(&p, e->gname);
+	append(&p, e->mod_time);
+	for (uint32_t i = 0; i < e->nrecords; i++) {
+		append_u32(&p, e->records[i].key.len);
+		append_u32(&p, e->records[i].value.len);
+		append(&p, e->records[i].key);
+		append(&p, e->records[i].value);
+	}
 }
 
 int ztoc_model_add_entry(struct ztoc_model *m, const struct ztoc_model_entry *e,
 			 struct err *err)
 {
 	uint64_t len = strings_len(e);
-	struct buf *b = &m->strings;
-	struct packed_entry p = {
-		.offset = e->offset, .strings = b->len, .size = e->size, .mode = e->mode,
+	struct packed_entry *p = NULL;
+	int r = check_room(m, len + ENTRY_COST);
+
+	if (r == 0) {
+		p = chunks_add(&m->entries, packed_len(e));
+		r = p ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return fail(m, r, err);
+	*p = (struct packed_entry){
+		.prev = m->last_entry, .offset = e->offset, .size = e->size, .mode = e->mode,
 		.devmajor = e->devmajor, .devminor = e->devminor, .uid = e->uid,
 		.gid = e->gid, .name_len = e->name.len, .linkname_len = e->linkname.len,
 		.uname_len = e->uname.len, .gname_len = e->gname.len,
 		.mod_time_len = e->mod_time.len, .nrecords = e->nrecords,
 		.type = (uint8_t)e->type,
 	};
-	int r = check_room(m, len + ENTRY_COST);
-
-	if (r == 0)
-		r = buf_reserve(b, len);
-	if (r == 0)
-		r = buf_add(&m->entries, &p, sizeof(p));
-	if (r < 0)
-		return fail(m, r, err);
-	append(b, e->name);
-	append(b, e->linkname);
-	append(b, e->uname);
-	append(b, e->gname);
-	append(b, e->mod_time);
-	for (uint32_t i = 0; i < e->nrecords; i++) {
-		append_u32(b, e->records[i].key.len);
-		append_u32(b, e->records[i].value.len);
-		append(b, e->records[i].key);
-		append(b, e->records[i].value);
-	}
+	append_strings(p->strings, e);
+	m->last_entry = p;
 	m->nentries++;
+	m->strings_bytes += len;
 	return 0;
 }
 
 int ztoc_model_add_point(struct ztoc_model *m, uint64_t in, uint64_t out, uint8_t bits,
 			 const uint8_t *window, struct err *err)
 {
-	uint8_t head[ZF_CKPT_OFF_WINDOW];
+	uint8_t *p = NULL;
 	int r = check_room(m, ZF_CKPT_BYTES);
 
-	le64_put(head, in);
-	le64_put(head + ZF_CKPT_OFF_OUT, out);
-	head[ZF_CKPT_OFF_BITS] = bits;
-	if (r == 0)
-		r = buf_reserve(&m->points, ZF_CKPT_BYTES + ZF_CKPT_HEAD_BYTES);
+	if (r == 0) {
+		p = chunks_add(&m->points, ZF_CKPT_BYTES);
+		r = p ? 0 : -ENOMEM;
+	}
 	if (r < 0)
 		return fail(m, r, err);
-	if (!m->points.len) {
-		/* The header's place; filled when the count is known. */
-		memset(m->points.data, 0, ZF_CKPT_HEAD_BYTES);
-		m->points.len = ZF_CKPT_HEAD_BYTES;
-	}
-	buf_add(&m->points, head, sizeof(head));
-	buf_add(&m->points, window, ZTOC_WINDOW_BYTES);
-	m->nspans++;
+	le64_put(p, in);
+	le64_put(p + ZF_CKPT_OFF_OUT, out);
+	p[ZF_CKPT_OFF_BITS] = bits;
+	memcpy(p + ZF_CKPT_OFF_WINDOW, window, ZTOC_WINDOW_BYTES);
+	m->npoints++;
 	return 0;
 }
 
 int ztoc_model_add_digest(struct ztoc_model *m, const struct digest *d, struct err *err)
 {
+	struct digest *p = NULL;
 	int r = check_room(m, DIGEST_COST);
 
-	if (r == 0)
-		r = buf_add(&m->digests, d, sizeof(*d));
-	return r < 0 ? fail(m, r, err) : 0;
+	if (r == 0) {
+		p = chunks_add(&m->digests, sizeof(*p));
+		r = p ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return fail(m, r, err);
+	*p = *d;
+	m->ndigests++;
+	return 0;
 }
 
-/* --- serialisation: each object is made before what refers to it -------------------- */
+/*
+ * --- serialisation: each object is made before what refers to it
+ *
+ * All of it runs twice: once measuring, where the model is kept, once for good, where each
+ * chunk of the model is dropped when its last item is written.
+ */
 
 static fbw_ref put_string(struct fbw *w, const char **s, uint32_t len)
 {
@@ -192,9 +223,10 @@ static fbw_ref put_records(struct fbw *w, const char *s, uint32_t n)
 	return fbw_ref_vector(w, refs, n);
 }
 
-static fbw_ref put_entry(struct fbw *w, const struct packed_entry *e, const char *s)
+static fbw_ref put_entry(struct fbw *w, const struct packed_entry *e)
 {
 	static const char *const types[] = ZF_TYPE_NAMES;
+	const char *s = e->strings;
 	fbw_ref name = put_string(w, &s, e->name_len);
 	fbw_ref type = fbw_string(w, types[e->type], strlen(types[e->type]));
 	fbw_ref linkname = put_string(w, &s, e->linkname_len);
@@ -221,24 +253,52 @@ static fbw_ref put_entry(struct fbw *w, const struct packed_entry *e, const char
 	return fbw_table_end(w);
 }
 
-/* The entries, last to first, then their vector and its table. Frees the entries. */
+static void add_ref(struct fbw *w, struct chunks *refs, fbw_ref ref)
+{
+	fbw_ref *p = chunks_add(refs, sizeof(*p));
+
+	if (p)
+		*p = ref;
+	else if (!w->error)
+		w->error = -ENOMEM;
+}
+
+static size_t refs_in(const struct chunk *k)
+{
+	return k->len / sizeof(fbw_ref);
+}
+
+/* The entries, last to first; their refs in this order. */
+static void put_entries(struct fbw *w, struct ztoc_model *m, struct chunks *refs)
+{
+	const struct packed_entry *e = m->last_entry, *prev;
+	const struct chunk *k = m->entries.last;
+
+	for (; e && !w->error; e = prev) {
+		prev = e->prev;
+		add_ref(w, refs, put_entry(w, e));
+		if ((const uint8_t *)e != k->data)
+			continue;
+		k = k->prev;
+		if (!w->measure)
+			chunks_drop_last(&m->entries);
+	}
+	if (!w->measure)
+		m->last_entry = NULL;
+}
+
+/* A vector's elements are written from the last on: the first ref that was added. */
 static fbw_ref put_toc(struct fbw *w, struct ztoc_model *m)
 {
-	cleanup_free fbw_ref *refs = calloc(m->nentries ? m->nentries : 1, sizeof(*refs));
-	struct packed_entry e;
+	struct chunks refs = { 0 };
 	fbw_ref vector;
 
-	if (!refs) {
-		w->error = -ENOMEM;
-		return 0;
-	}
-	for (uint64_t i = m->nentries; i > 0 && !w->error; i--) {
-		memcpy(&e, m->entries.data + (i - 1) * sizeof(e), sizeof(e));
-		refs[i - 1] = put_entry(w, &e, (const char *)m->strings.data + e.strings);
-	}
-	buf_done(&m->entries);
-	buf_done(&m->strings);
-	vector = fbw_ref_vector(w, refs, m->nentries);
+	put_entries(w, m, &refs);
+	fbw_vector_begin(w, m->nentries * sizeof(fbw_ref));
+	for (; refs.first; chunks_drop_first(&refs))
+		for (size_t i = 0; i < refs_in(refs.first); i++)
+			fbw_vector_ref(w, ((fbw_ref *)refs.first->data)[i]);
+	vector = fbw_vector_end(w, m->nentries);
 	fbw_table_begin(w, ZF_TOC_SLOTS);
 	fbw_add_ref(w, ZF_TOC_METADATA, vector);
 	return fbw_table_end(w);
@@ -246,18 +306,20 @@ static fbw_ref put_toc(struct fbw *w, struct ztoc_model *m)
 
 static fbw_ref put_gzip_points(struct fbw *w, struct ztoc_model *m)
 {
-	fbw_ref ref;
+	size_t len = ZF_CKPT_HEAD_BYTES + (size_t)m->npoints * ZF_CKPT_BYTES;
+	uint8_t head[ZF_CKPT_HEAD_BYTES];
 
-	if (!m->points.len && buf_add(&m->points, (char[ZF_CKPT_HEAD_BYTES]){ 0 },
-				      ZF_CKPT_HEAD_BYTES) < 0) {
-		w->error = -ENOMEM;
-		return 0;
+	fbw_vector_begin(w, len);
+	for (const struct chunk *k = m->points.last, *prev; k; k = prev) {
+		prev = k->prev;
+		fbw_vector_bytes(w, k->data, k->len);
+		if (!w->measure)
+			chunks_drop_last(&m->points);
 	}
-	le32_put(m->points.data, m->nspans);
-	le64_put(m->points.data + 4, m->span_size);
-	ref = fbw_byte_vector(w, m->points.data, m->points.len);
-	buf_done(&m->points);
-	return ref;
+	le32_put(head, (uint32_t)m->npoints);
+	le64_put(head + 4, m->span_size);
+	fbw_vector_bytes(w, head, sizeof(head));
+	return fbw_vector_end(w, len);
 }
 
 static fbw_ref put_plain_points(struct fbw *w, const struct ztoc_model *m)
@@ -282,43 +344,42 @@ static fbw_ref put_plain_points(struct fbw *w, const struct ztoc_model *m)
 	return ref;
 }
 
-static fbw_ref put_digests(struct fbw *w, const struct ztoc_model *m, size_t n)
+/* The first digest first; then the vector, from the last ref on. */
+static fbw_ref put_digests(struct fbw *w, struct ztoc_model *m)
 {
-	cleanup_free fbw_ref *refs = calloc(n ? n : 1, sizeof(*refs));
 	char text[DIGEST_TEXT_SIZE];
-	struct digest d;
+	struct chunks refs = { 0 };
 
-	if (!refs) {
-		w->error = -ENOMEM;
-		return 0;
+	for (const struct chunk *k = m->digests.first, *next; k; k = next) {
+		const struct digest *d = (const struct digest *)k->data;
+
+		next = k->next;
+		for (size_t i = 0; i < k->len / sizeof(*d); i++) {
+			digest_format(&d[i], text);
+			add_ref(w, &refs, fbw_string(w, text, DIGEST_TEXT_LEN));
+		}
+		if (!w->measure)
+			chunks_drop_first(&m->digests);
 	}
-	for (size_t i = 0; i < n; i++) {
-		memcpy(&d, m->digests.data + i * sizeof(d), sizeof(d));
-		digest_format(&d, text);
-		refs[i] = fbw_string(w, text, DIGEST_TEXT_LEN);
-	}
-	return fbw_ref_vector(w, refs, n);
+	fbw_vector_begin(w, m->ndigests * sizeof(fbw_ref));
+	for (; refs.last; chunks_drop_last(&refs))
+		for (size_t i = refs_in(refs.last); i > 0; i--)
+			fbw_vector_ref(w, ((fbw_ref *)refs.last->data)[i - 1]);
+	return fbw_vector_end(w, m->ndigests);
 }
 
 static fbw_ref put_compression_info(struct fbw *w, struct ztoc_model *m)
 {
-	size_t n = m->digests.len / sizeof(struct digest);
 	fbw_ref points = m->compression == ZTOC_GZIP ? put_gzip_points(w, m)
 						     : put_plain_points(w, m);
-	fbw_ref digests = put_digests(w, m, n);
+	fbw_ref digests = put_digests(w, m);
 
 	fbw_table_begin(w, ZF_COMP_SLOTS);
-	fbw_add_i32(w, ZF_COMP_MAX_SPAN_ID, (int32_t)n - 1, 0);
+	fbw_add_i32(w, ZF_COMP_MAX_SPAN_ID, (int32_t)m->ndigests - 1, 0);
 	fbw_add_ref(w, ZF_COMP_SPAN_DIGESTS, digests);
 	fbw_add_ref(w, ZF_COMP_CHECKPOINTS, points);
 	fbw_add_i8(w, ZF_COMP_ALGORITHM, (int8_t)m->compression, ZTOC_GZIP);
 	return fbw_table_end(w);
-}
-
-static uint64_t estimate(const struct ztoc_model *m)
-{
-	return m->nentries * 2 * ENTRY_COST + m->strings.len * 2 + m->points.len +
-	       m->digests.len / DIGEST_BYTES * (DIGEST_COST + 4) + 1024;
 }
 
 static fbw_ref put_root(struct fbw *w, struct ztoc_model *m)
@@ -338,27 +399,31 @@ static fbw_ref put_root(struct fbw *w, struct ztoc_model *m)
 	return fbw_table_end(w);
 }
 
+static int run(struct fbw *w, struct ztoc_model *m, size_t *ret_len)
+{
+	const uint8_t *data;
+
+	return fbw_finish(w, put_root(w, m), &data, ret_len);
+}
+
 int ztoc_model_write(struct ztoc_model *m, uint8_t **ret, size_t *ret_len, struct err *err)
 {
-	uint64_t hint = estimate(m);
-	const uint8_t *data;
 	struct fbw w;
 	size_t len;
 	int r;
 
-	if (m->compression == ZTOC_GZIP && m->digests.len / DIGEST_BYTES != m->nspans)
-		return err_set(err, ERR_BUG, EINVAL, "%zu span digests for %u checkpoints",
-			       m->digests.len / DIGEST_BYTES, m->nspans);
-	fbw_init(&w, hint < m->max_bytes ? hint : m->max_bytes, m->max_bytes);
-	r = fbw_finish(&w, put_root(&w, m), &data, &len);
-	if (r == 0) {
-		/* The content lies at the end of its memory: move it to the front. */
-		memmove(w.bytes, data, len);
-		data = realloc(w.bytes, len);
-		*ret = data ? (uint8_t *)data : w.bytes;
-		*ret_len = len;
-		w.bytes = NULL;
-	}
+	if (m->compression == ZTOC_GZIP && m->ndigests != m->npoints)
+		return err_set(err, ERR_BUG, EINVAL, "%llu span digests for %llu checkpoints",
+			       (unsigned long long)m->ndigests, (unsigned long long)m->npoints);
+	fbw_init_measure(&w, m->max_bytes);
+	r = run(&w, m, &len);
+	fbw_done(&w);
+	if (r < 0)
+		return fail(m, r, err);
+	fbw_init(&w, len, m->max_bytes);
+	r = run(&w, m, ret_len);
+	if (r == 0)
+		*ret = fbw_take(&w);
 	fbw_done(&w);
 	return r < 0 ? fail(m, r, err) : 0;
 }

@@ -9,6 +9,10 @@
  * Life cycle: ztoc_model_init() -> fields, ztoc_model_add_*() -> ztoc_model_write() ->
  * ztoc_model_done(). What is collected is bounded by max_bytes (-EFBIG), counted as the
  * bytes of the zTOC it leads to. One thread at a time.
+ *
+ * Memory: what is collected is smaller than what it becomes in the zTOC, and is given back
+ * as it is written: collected and written together are never more than the zTOC and a few
+ * MiB. So the length is found first, by writing without storing.
  */
 #ifndef LZ_ZTOC_WRITE_H
 #define LZ_ZTOC_WRITE_H
@@ -16,9 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "ztoc/chunks.h"
 #include "ztoc/ztoc.h"
 
 /* One entry as it goes into the file; the strings are copied. */
@@ -34,6 +38,8 @@ struct ztoc_model_entry {
 	uint32_t nrecords;
 };
 
+struct packed_entry;
+
 struct ztoc_model {
 	const char *build_tool;		/* borrowed */
 	enum ztoc_compression compression;
@@ -41,9 +47,10 @@ struct ztoc_model {
 	uint64_t span_size;
 
 	/* private */
-	struct buf entries, strings, points, digests;
-	uint64_t nentries;
-	uint32_t nspans;
+	struct chunks entries, points, digests;
+	struct packed_entry *last_entry;
+	uint64_t nentries, npoints, ndigests;
+	uint64_t strings_bytes;		/* of the entries, RECORD_COST included */
 	uint64_t max_bytes;
 };
 

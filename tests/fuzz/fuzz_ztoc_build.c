@@ -7,7 +7,7 @@
  * into the blocks of a plain tar, bit 4 small limits; byte 1: size of the pieces; byte 2:
  * log2 of the span size; the rest is the layer.
  *
- * fuzz-sources: lib/ztoc/build.c lib/ztoc/buildpipe.c lib/ztoc/fbw.c lib/ztoc/gzindex.c lib/ztoc/tarhdr.c lib/ztoc/tarpax.c lib/ztoc/tarscan.c lib/ztoc/timefmt.c lib/ztoc/write.c lib/base/buf.c lib/base/err.c lib/base/digest.c
+ * fuzz-sources: lib/ztoc/build.c lib/ztoc/buildpipe.c lib/ztoc/chunks.c lib/ztoc/fbw.c lib/ztoc/gzindex.c lib/ztoc/keyhash.c lib/ztoc/tarhdr.c lib/ztoc/tarpax.c lib/ztoc/tarscan.c lib/ztoc/timefmt.c lib/ztoc/write.c lib/base/buf.c lib/base/err.c lib/base/digest.c
  * fuzz-libs: -lz -lnettle -lpthread
  */
 #include "tests/fuzz/fuzz.h"

@@ -10,10 +10,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/le.h"
+#include "tests/unit/tar_make.h"
 #include "tests/unit/ztoc_make.h"
 #include "ztoc/build.h"
 #include "ztoc/verify.h"
@@ -193,12 +196,27 @@ static void test_window(void)
 	pair_done(&p);
 }
 
+/* The zTOC of p's layer; returns what was accepted. */
+static unsigned int build(struct pair *p, enum ztoc_build_compat compat)
+{
+	const struct ztoc_build_opts opts = { .compression = ZTOC_GZIP, .compat = compat };
+	struct ztoc_builder *b = NULL;
+	struct ztoc_built built;
+	struct err err = ERR_INIT;
+
+	if (ztoc_builder_new(&opts, &b, &err) < 0 ||
+	    ztoc_builder_feed(b, p->layer.data, p->layer.len, &err) < 0 ||
+	    ztoc_builder_finish(b, &built, &err) < 0)
+		bail("%s", err.text);
+	ztoc_builder_free(b);
+	buf_add(&p->ztoc, built.bytes, built.len);
+	free(built.bytes);
+	return built.accepted;
+}
+
 /* What the builder takes although soci does not is right in the zTOC as well. */
 static void test_accepted(const char *layer, unsigned int want)
 {
-	const struct ztoc_build_opts opts = { .compression = ZTOC_GZIP };
-	struct ztoc_builder *b = NULL;
-	struct ztoc_built built;
 	struct pair p = { 0 };
 	struct err err = ERR_INIT;
 	char rel[256];
@@ -206,15 +224,58 @@ static void test_accepted(const char *layer, unsigned int want)
 	snprintf(rel, sizeof(rel), FIXTURES "/layers/%s", layer);
 	if (io_read_file(AT_FDCWD, tap_src(rel), &p.layer) < 0)
 		bail("cannot read %s", rel);
-	if (ztoc_builder_new(&opts, &b, &err) < 0 ||
-	    ztoc_builder_feed(b, p.layer.data, p.layer.len, &err) < 0 ||
-	    ztoc_builder_finish(b, &built, &err) < 0)
-		bail("%s: %s", layer, err.text);
-	ztoc_builder_free(b);
-	buf_add(&p.ztoc, built.bytes, built.len);
-	free(built.bytes);
-	is_int((int)built.accepted, (int)want, "%s: built", layer);
+	is_int((int)build(&p, ZTOC_BUILD_SOCI_0_2), (int)want, "%s: built", layer);
 	is_int(verify(&p, &err), 0, "%s: verifies %s", layer, err.text);
+	pair_done(&p);
+}
+
+/* A gzip member of one stored block; without its end where `is_open`. */
+static void add_stored(struct buf *b, const char *name, const struct buf *data, bool is_open)
+{
+	uint8_t head[10] = { 0x1f, 0x8b, 8, *name ? 8 : 0 }, block[5], trailer[8];
+
+	block[0] = !is_open;
+	le16_put(block + 1, (uint16_t)data->len);
+	le16_put(block + 3, (uint16_t)~data->len);
+	le32_put(trailer, (uint32_t)crc32(0, data->data, (uInt)data->len));
+	le32_put(trailer + 4, (uint32_t)data->len);
+	buf_add(b, head, sizeof(head));
+	buf_add(b, name, *name ? strlen(name) + 1 : 0);
+	buf_add(b, block, sizeof(block));
+	buf_add(b, data->data, data->len);
+	buf_add(b, trailer, is_open ? 0 : sizeof(trailer));
+}
+
+static void test_gzip_name(void)
+{
+	cleanup_buf struct buf tar = { 0 };
+	char name[700] = "";
+	struct pair p = { 0 };
+	struct err err = ERR_INIT;
+
+	memset(name, 'n', sizeof(name) - 1);
+	tar_file(&tar, "a", "hello", 5);
+	tar_end(&tar);
+	add_stored(&p.layer, name, &tar, false);
+	is_int((int)build(&p, ZTOC_BUILD_SOCI_0_2), ZTOC_ACCEPTED_GZIP_NAME,
+	       "a gzip header with a long name: built");
+	is_int(verify(&p, &err), 0, "a gzip header with a long name: verifies %s", err.text);
+	pair_done(&p);
+}
+
+/* Deflate data that breaks off right behind the tar's end, in a later member. */
+static void test_broken_rest(void)
+{
+	cleanup_buf struct buf tar = { 0 }, end = { 0 };
+	struct pair p = { 0 };
+
+	tar_file(&tar, "a", "hello", 5);
+	tar_end(&end);
+	add_stored(&p.layer, "", &tar, false);
+	add_stored(&p.layer, "", &end, true);
+	buf_add(&p.layer, "\7\7\7\7\7\7\7\7\7\7", 10);
+	build(&p, ZTOC_BUILD_SOCI_0_1);
+	differs(&p, "invalid deflate data, after 1024 good bytes", "broken behind the tar's end");
 	pair_done(&p);
 }
 
@@ -334,6 +395,8 @@ int main(void)
 	test_window();
 	test_checkpoint();
 	test_large_span();
+	test_gzip_name();
+	test_broken_rest();
 	test_part();
 	test_accepted("globalhdr.tar.gz", ZTOC_ACCEPTED_GLOBAL_PAX);
 	test_accepted("contig.tar.gz", ZTOC_ACCEPTED_CONTIGUOUS);

@@ -65,6 +65,61 @@ static void test_shared_vtable(void)
 	fbw_done(&w);
 }
 
+/* Strings, a vector in parts, tables with shared and new vtables. */
+static fbw_ref make_some(struct fbw *w)
+{
+	fbw_ref tables[9], parts, vector;
+
+	for (unsigned int i = 0; i < 9; i++) {
+		fbw_ref s = fbw_string(w, "some text", i);
+
+		fbw_table_begin(w, 4);
+		fbw_add_ref(w, 0, s);
+		fbw_add_i64(w, 1 + i % 3, 7, 0);
+		fbw_add_i8(w, 3, (int8_t)i, 0);
+		tables[i] = fbw_table_end(w);
+	}
+	fbw_vector_begin(w, 5);
+	fbw_vector_bytes(w, "de", 2);
+	fbw_vector_bytes(w, "abc", 3);
+	parts = fbw_vector_end(w, 5);
+	fbw_vector_begin(w, 9 * 4);
+	for (int i = 8; i >= 0; i--)
+		fbw_vector_ref(w, tables[i]);
+	vector = fbw_vector_end(w, 9);
+	fbw_table_begin(w, 2);
+	fbw_add_ref(w, 0, vector);
+	fbw_add_ref(w, 1, parts);
+	return fbw_table_end(w);
+}
+
+/* The length is known before; then nothing grows and nothing is left over. */
+static void test_measure(void)
+{
+	const uint8_t *data, *exact_data;
+	size_t want, len, exact_len;
+	struct fbw w, exact;
+
+	fbw_init_measure(&w, 0);
+	is_int(fbw_finish(&w, make_some(&w), &data, &want), 0, "measured");
+	ok(!data && !w.bytes && w.cap == 0, "without memory");
+	fbw_done(&w);
+	fbw_init(&w, 0, 0);
+	is_int(fbw_finish(&w, make_some(&w), &data, &len), 0, "written");
+	is_int((int)len, (int)want, "as long as measured");
+	fbw_init(&exact, want, want);
+	is_int(fbw_finish(&exact, make_some(&exact), &exact_data, &exact_len), 0,
+	       "and into exactly so much memory");
+	ok(exact.bytes == exact_data && exact_len == len && memcmp(data, exact_data, len) == 0,
+	   "the same bytes, in front");
+	free(fbw_take(&exact));
+	fbw_done(&exact);
+	fbw_done(&w);
+	fbw_init_measure(&w, want - 1);
+	is_int(fbw_finish(&w, make_some(&w), &data, &len), -EFBIG, "a limit of one byte less");
+	fbw_done(&w);
+}
+
 static void test_limits(void)
 {
 	static const char text[4096];
@@ -85,6 +140,7 @@ int main(void)
 {
 	test_layout();
 	test_shared_vtable();
+	test_measure();
 	test_limits();
 	return tap_done();
 }
