@@ -10,42 +10,57 @@
 #include "base/io.h"
 #include "oci/transfer.h"
 
+#define HEAD_BYTES 262u		/* to the end of a tar header's "ustar" */
+
 struct pass {
 	const struct oci_layer *layer;
 	const struct index_layer_opts *opts;
 	struct ztoc_builder *builder;
 	struct ztoc_built built;	/* bytes NULL: not yet */
-	bool has_begun;
+	uint8_t head[HEAD_BYTES];
+	size_t head_len;
 };
 
-/* The media type decides; bytes that are plainly something else are said to be so. */
-static int check_first(const struct oci_layer *layer, const uint8_t *data, size_t len,
-		       struct err *err)
+/* Enough to see what a layer is. */
+static void keep_head(struct pass *p, const uint8_t *data, size_t len)
 {
-	bool is_gzip = len >= 2 && data[0] == 0x1f && data[1] == 0x8b;
-	bool is_zstd = len >= 4 && !memcmp(data, "\x28\xb5\x2f\xfd", 4);
-	bool is_tar = len >= 263 && !memcmp(data + 257, "ustar", 5);
+	size_t n = sizeof(p->head) - p->head_len;
+
+	if (n > len)
+		n = len;
+	memcpy(p->head + p->head_len, data, n);
+	p->head_len += n;
+}
+
+/* The media type decides; where that goes wrong, and plainly so, it is said. */
+static int explain(const struct pass *p, int r, struct err *err)
+{
+	const uint8_t *h = p->head;
+	bool is_gzip = p->head_len >= 2 && h[0] == 0x1f && h[1] == 0x8b;
+	bool is_zstd = p->head_len >= 4 && !memcmp(h, "\x28\xb5\x2f\xfd", 4);
+	bool is_tar = p->head_len == HEAD_BYTES && !memcmp(h + HEAD_BYTES - 5, "ustar", 5);
 	const char *is = is_gzip ? "gzip" : is_zstd ? "zstd" : is_tar ? "a plain tar" : NULL;
 
-	if (!is || (layer->kind == OCI_LAYER_GZIP ? is_gzip : is_tar))
-		return 0;
+	if (!is || r == -ENOMEM || (p->layer->kind == OCI_LAYER_GZIP ? is_gzip : is_tar))
+		return r;
 	return err_set(err, ERR_CORRUPT, EINVAL,
 		       "mislabelled: its bytes are %s, but its media type is %s", is,
-		       layer->desc.media_type);
+		       p->layer->desc.media_type);
 }
 
 static int take_data(void *arg, const uint8_t *data, size_t len, struct err *err)
 {
 	struct pass *p = arg;
-	int r = p->has_begun ? 0 : check_first(p->layer, data, len, err);
+	int r;
 
-	p->has_begun = true;
-	if (r == 0 && p->opts->blob_fd >= 0) {
+	keep_head(p, data, len);
+	if (p->opts->blob_fd >= 0) {
 		r = io_write_full(p->opts->blob_fd, data, len);
 		if (r < 0)
-			err_sys(err, -r, "cannot keep the layer's bytes");
+			return err_sys(err, -r, "cannot keep the layer's bytes");
 	}
-	return r < 0 ? r : ztoc_builder_feed(p->builder, data, len, err);
+	r = ztoc_builder_feed(p->builder, data, len, err);
+	return r < 0 ? explain(p, r, err) : 0;
 }
 
 static int take_progress(void *arg, uint64_t bytes)
@@ -62,7 +77,7 @@ static int take_end(void *arg, struct err *err)
 	int r = ztoc_builder_finish(p->builder, &p->built, err);
 
 	if (r < 0)
-		return r;
+		return explain(p, r, err);
 	if (!digest_is_equal(&p->built.diff_id, &p->layer->diff_id))
 		return err_set(err, ERR_CORRUPT, EBADMSG,
 			       "its tar has another sha256 (diff ID) than the config says");
@@ -79,7 +94,7 @@ static int restart(void *arg, struct err *err)
 	p->builder = NULL;
 	free(p->built.bytes);
 	p->built.bytes = NULL;
-	p->has_begun = false;
+	p->head_len = 0;
 	if (p->opts->blob_fd >= 0 &&
 	    (ftruncate(p->opts->blob_fd, 0) < 0 || lseek(p->opts->blob_fd, 0, SEEK_SET) < 0))
 		return err_sys(err, errno, "cannot keep the layer's bytes");

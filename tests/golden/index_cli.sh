@@ -122,6 +122,31 @@ for l in "globalhdr:global PAX headers" "contig:contiguous files" "gzv-trailjunk
 		grep -q "lazyerofs: sha256:.*: has ${l#*:}, which soci refuses" err
 	ok $? "served all the same, and said to be: ${l#*:}"
 done
+# A tar may begin with what other formats begin with: its first file's name.
+python3 - <<'PY'
+import hashlib, io, json, os, tarfile
+os.makedirs("odd/blobs/sha256")
+def put(data, media):
+    h = hashlib.sha256(data).hexdigest()
+    open("odd/blobs/sha256/" + h, "wb").write(data)
+    return {"mediaType": "application/vnd.oci.image." + media, "digest": "sha256:" + h, "size": len(data)}
+layers = []
+for name in b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd":
+    b = io.BytesIO()
+    with tarfile.open(fileobj=b, mode="w", format=tarfile.GNU_FORMAT, encoding="latin-1") as t:
+        e = tarfile.TarInfo(name.decode("latin-1"))
+        e.size = 4
+        t.addfile(e, io.BytesIO(b"data"))
+    layers.append(put(b.getvalue(), "layer.v1.tar"))
+config = put(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers",
+    "diff_ids": [l["digest"] for l in layers]}}).encode(), "config.v1+json")
+m = put(json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode(), "manifest.v1+json")
+json.dump({"schemaVersion": 2, "manifests": [m]}, open("odd/index.json", "w"))
+open("odd/oci-layout", "w").write('{"imageLayoutVersion":"1.0.0"}')
+PY
+"$cli" create oci:odd --min-layer-size 0 --json >out.json 2>err &&
+	[ "$(json out.json '[l["state"] for l in d[0]["layers"]]')" = "['indexed', 'indexed']" ]
+ok $? "a file name that looks like gzip or zstd does not make a tar one"
 layout main l
 "$cli" create oci:l:t >/dev/null 2>err; [ $? = 1 ] && grep -q "min-layer-size" err
 ok $? "all layers small: said so"
