@@ -407,7 +407,8 @@ static int run(struct conversion *v, const char *src, const char *dst, struct er
 	if (r == 0)
 		r = cli_images_resolve(v->c, &v->w.registry, &v->src, false, &v->images, err);
 	if (r == 0 && v->dst.is_layout)
-		r = cli_layout_prepare(&v->dst, err);
+		r = oci_layout_create(v->dst.dir, err);
+	cli_layout_tag(&v->dst);
 	if (r < 0)
 		return r;
 	v->done = calloc(v->images.n, sizeof(*v->done));

@@ -240,7 +240,7 @@ int indexing_report(struct indexing *w, const struct oci_image *img,
 int indexing_end(struct indexing *w, int r, const struct err *err)
 {
 	if (r == -ECANCELED)
-		return cli_failf("interrupted: the index was not put");
+		return cli_failf("interrupted: not all was indexed");
 	if (r < 0)
 		return cli_fail(err);
 	return w->json ? cli_json_print(json_incref(w->report)) : CLI_OK;

@@ -31,7 +31,7 @@ static int report(const struct push_args *a, const struct oci_desc *top,
 	char digest[DIGEST_TEXT_SIZE], size[24];
 
 	if (stats->incomplete)
-		cli_warn("SOCI indexes left out, as a part of them is not at the source: %u",
+		cli_warn("SOCI indexes left out, as they are damaged, or not all at the source: %u",
 			 stats->incomplete);
 	digest_format(&top->digest, digest);
 	if (a->json)
@@ -73,8 +73,8 @@ static int run(const struct push_args *a, struct err *err)
 	opts.stop = cli_stop_flag();
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);
-	if (r == 0 && dst.is_layout)
-		r = cli_layout_prepare(&dst, err);
+	if (r == 0)
+		cli_layout_tag(&dst);
 	if (r == 0)
 		r = copy_image(c, &src, &dst, a->platform ? &platform : NULL, &copts, &stats, &top,
 			       err);

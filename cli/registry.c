@@ -25,11 +25,10 @@ void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret)
 	};
 }
 
-int cli_layout_prepare(struct oci_ref *ref, struct err *err)
+void cli_layout_tag(struct oci_ref *ref)
 {
-	if (!*ref->tag && !ref->has_digest)
+	if (ref->is_layout && !*ref->tag && !ref->has_digest)
 		strcpy(ref->tag, "latest");
-	return oci_layout_create(ref->dir, err);
 }
 
 void cli_images_done(struct cli_images *images)

@@ -30,8 +30,8 @@ struct cli_registry {
 
 void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret);
 
-/* A layout that is to be written: made if it is not there; no tag means "latest". */
-int cli_layout_prepare(struct oci_ref *ref, struct err *err);
+/* Of a layout that is to be written no tag means "latest". */
+void cli_layout_tag(struct oci_ref *ref);
 
 /* The images behind one reference. */
 struct cli_images {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "ztoc/build.h"
 
 #define READ_BYTES (1u << 20)
+#define STOP_LOOK_MS 200
 #define ZONE_DIR "/usr/share/zoneinfo"
 
 struct build_args {
@@ -93,13 +95,19 @@ static void watch_end(struct watched *w)
 static int read_some(int fd, const struct watched *w, uint8_t *data, size_t *ret_len,
 		     struct err *err)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	size_t have = 0;
 
 	while (have < READ_BYTES) {
-		ssize_t n = read(fd, data + have, READ_BYTES - have);
+		/* ^C may come right before a read() that waits for ever. */
+		bool ready = poll(&p, 1, STOP_LOOK_MS) != 0;
+		ssize_t n;
 
 		if (atomic_load(w->stop))
 			return err_set(err, ERR_SYSTEM, ECANCELED, "interrupted");
+		if (!ready)
+			continue;
+		n = read(fd, data + have, READ_BYTES - have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

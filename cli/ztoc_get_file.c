@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cli/progress.h"
 #include "cli/ztoc_source.h"
 
 #define MAX_LINKS 40
@@ -164,6 +165,8 @@ static int run(struct job *job, const char *ztoc, bool json)
 	job->x.ztoc = f.ztoc;
 	if (r == 0 && job->layer)
 		r = ztoc_layer_open(f.ztoc, job->layer, &job->x.layer_fd, &err);
+	if (job->out_path)	/* no half a file is left */
+		job->src.stop = cli_stop_flag();
 	if (r == 0)
 		r = job->out_path ? extract_to_file(job, &err) : extract_to(job, &err);
 	if (r < 0)

@@ -88,7 +88,7 @@ static int blob_job(void *arg, const struct workers *workers, struct oci_client 
 
 	atomic_store(&watch.progress->state, INDEX_COPYING);
 	r = oci_blob_transfer(c, &t, &sent, err);
-	if (r == -ENOENT && !blob->is_needed) {
+	if (r < 0 && sent == OCI_TRANSFER_NO_SOURCE && !blob->is_needed) {
 		atomic_store(&watch.progress->state, INDEX_MISSING);
 		return 0;
 	}
@@ -225,6 +225,11 @@ int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci
 	struct digest digest;
 	int r = find_top(c, src, platform, &digest, err);
 
+	if (r == 0 && dst->has_digest && !digest_is_equal(&dst->digest, &digest))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL,
+			       "the source is not what the destination's digest says");
+	if (r == 0 && dst->is_layout)
+		r = oci_layout_create(dst->dir, err);
 	if (r == 0)
 		r = copy_new(c, src, dst, &k, err);
 	if (r == 0)

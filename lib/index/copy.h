@@ -17,7 +17,7 @@
 
 struct copy_stats {
 	uint32_t images, indexes;	/* image manifests; SOCI indexes of either version */
-	uint32_t incomplete;		/* SOCI indexes left out: a part is not at the source */
+	uint32_t incomplete;		/* SOCI indexes left out: damaged, or not all at the source */
 	uint32_t blobs, present, mounted;	/* sent; found there; taken over by the registry */
 	uint64_t bytes;			/* sent */
 };
@@ -53,8 +53,8 @@ int copy_run(struct copy *k, const struct copy_opts *opts, struct copy_stats *re
 
 /*
  * What src names: an image, or an index of images with all that it lists. platform (may be
- * NULL): of an index of images only that one. dst's tag is set last. *ret: what dst names
- * then.
+ * NULL): of an index of images only that one. dst's tag is set last; a layout that is not
+ * there is made. *ret: what dst names then.
  */
 int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
 	       const struct oci_platform *platform, const struct copy_opts *opts,

@@ -141,13 +141,19 @@ static int add_indexes_of(struct copy *k, const struct digest *digest, struct er
 	int r;
 
 	copy_ref_by_digest(k->src, digest, &from);
-	r = oci_image_get(k->c, &from, NULL, &img, err);
+	r = oci_image_get(k->c, &from, NULL, &img, &e);
+	/* What is no image to us has no index that we could find. */
+	if (r < 0 && (e.kind == ERR_CORRUPT || e.kind == ERR_UNSUPPORTED))
+		return 0;
 	if (r == 0)
-		r = oci_index_list(k->c, img, &list, err);
+		r = oci_index_list(k->c, img, &list, &e);
 	oci_image_free(img);
+	if (r < 0 && err)
+		*err = e;
+	k->of = digest;
 	for (uint32_t i = list.n; r == 0 && i-- > 0;) {
 		r = add(k, &list.v[i].desc.digest, LOOK_OPTIONAL, 0, &e);
-		if (r == -ENOENT) {
+		if (r == -ENOENT || (r < 0 && e.kind == ERR_CORRUPT)) {
 			k->incomplete++;
 			r = 0;
 		} else if (r < 0 && err) {
@@ -188,10 +194,16 @@ static int add_doc(struct copy *k, struct copy_doc *d, enum look look, unsigned 
 	if (r < 0)
 		return r;
 	d->is_optional = look == LOOK_OPTIONAL;
+	if (kind != MANIFEST_INDEX)
+		describe(doc, d);
+	/* Who lists indexes of an image may not attach one to another image by it. */
+	if (d->is_optional && (!d->is_soci || (d->has_subject &&
+					       !digest_is_equal(&d->subject, k->of))))
+		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s is no SOCI index of that image",
+			       text);
 	if (kind == MANIFEST_INDEX) {
 		r = add_list(k, doc, look, depth, err);
 	} else {
-		describe(doc, d);
 		d->is_image = d->is_image && look == LOOK_IMAGE;
 		d->refs = k->nrefs;
 		r = add_parts(k, doc, !d->is_optional, err);

@@ -34,6 +34,7 @@ struct copy {
 	struct copy_blob *blobs;
 	uint32_t *refs;
 	uint32_t ndocs, nblobs, nrefs;
+	const struct digest *of;	/* image whose indexes are being added */
 	uint32_t incomplete;		/* optional documents that are not at the source */
 	uint64_t doc_bytes;
 };

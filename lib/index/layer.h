@@ -24,8 +24,8 @@ struct index_layer_opts {
 /*
  * Kinds: UNSUPPORTED for layers that are neither gzip nor plain tar, and for what a zTOC
  * cannot hold; CORRUPT when the bytes are not those of the layer's digest, or their tar
- * not that of its diff ID: then the layer is not put either. *ret is the caller's to free
- * (ret->bytes).
+ * not that of its diff ID: then the layer is not put either (unless it was there, or the
+ * registry took it over). *ret is the caller's to free (ret->bytes).
  */
 int index_layer_build(struct oci_client *c, const struct oci_ref *ref,
 		      const struct oci_layer *layer, const struct index_layer_opts *opts,

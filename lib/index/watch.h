@@ -29,7 +29,7 @@ enum index_state {
 	INDEX_COPIED,
 	INDEX_PRESENT,		/* was there */
 	INDEX_MOUNTED,		/* the registry took it over from another of its repositories */
-	INDEX_MISSING,		/* not at the source, and only an index of zTOCs wants it */
+	INDEX_MISSING,		/* not at the source, or spoilt, and only a SOCI index wants it */
 };
 
 const char *index_state_name(enum index_state state);

@@ -23,6 +23,7 @@ static void reply_done(struct call_reply *r)
 	free(r->link);
 	memset(r, 0, sizeof(*r));
 	r->length = HTTP_UNKNOWN;
+	r->retry_after_ms = -1;
 }
 
 static void call_unref(struct call *call)
@@ -275,7 +276,8 @@ static void transfer(struct call *call)
 		.tls = &h->conf.tls, .omit_client_cert = !is_api,
 		.body = call->spec.body, .stream = call->spec.stream ? &call->body : NULL,
 		.body_len = call->spec.body_len,
-		.background = call->spec.background, .ops = &call_http_ops, .arg = call,
+		.fresh = call->spec.fresh, .background = call->spec.background,
+		.ops = &call_http_ops, .arg = call,
 	};
 	struct err err = ERR_INIT;
 	size_t n = 0;
@@ -304,6 +306,16 @@ static void transfer(struct call *call)
 		http_pause(call->http, true);
 }
 
+/* The stream cannot be sent a second time. */
+static void fail_begun(struct call *call)
+{
+	char what[80];
+
+	snprintf(what, sizeof(what), "the upload has to begin again (answer %d)",
+		 call->reply.status);
+	call_fail(call, ERR_NETWORK, EPIPE, what);
+}
+
 /* To call->url, or to where the present host would have it. */
 void call_send(struct call *call)
 {
@@ -314,7 +326,7 @@ void call_send(struct call *call)
 		return;
 	}
 	if (call->is_body_begun) {
-		call_fail(call, ERR_NETWORK, EPIPE, "the upload has to begin again");
+		fail_begun(call);
 		return;
 	}
 	if (auth_state_is_stale(st) && !call->fresh_auth && !call->hops &&
@@ -338,6 +350,7 @@ static void keep_reply(struct call *call, const struct http_head *h)
 	r->status = h->status;
 	r->has_subject = h->has_subject;
 	r->length = h->length;
+	r->retry_after_ms = h->retry_after_ms;
 	r->host_name = call_host(call)->name;
 	memcpy(r->content_type, h->content_type, sizeof(r->content_type));
 	memcpy(r->content_digest, h->content_digest, sizeof(r->content_digest));

@@ -32,6 +32,7 @@ struct call_reply {
 	bool has_subject;
 	char content_type[128], content_digest[80];
 	uint64_t length;
+	int64_t retry_after_ms;		/* -1: not said */
 	char *location;			/* absolute */
 	char *link;
 	const char *host_name;
@@ -61,7 +62,7 @@ struct call_spec {
 	bool is_blob;
 	struct digest digest;
 	uint64_t off, len, blob_size;	/* blob_size may be UINT64_MAX */
-	bool background, no_retries;
+	bool background, no_retries, fresh;	/* fresh: as in struct http_ask */
 	uint32_t deadline_ms;
 	const struct call_ops *ops;
 	void *arg;

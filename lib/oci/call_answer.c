@@ -166,7 +166,7 @@ void answer_set_error(struct call *call)
 	} else if (status == 404 || status == 410) {
 		err_set(&call->err, ERR_UNSUPPORTED, ENOENT, "%s: not there (%d)%s", where,
 			status, detail);
-	} else if (status == 416) {
+	} else if (status == 416 && call->spec.is_blob) {
 		err_set(&call->err, ERR_CORRUPT, EBADMSG, "%s: the blob is shorter than its "
 			"descriptor says (416)%s", where, detail);
 	} else {

@@ -52,6 +52,19 @@ static void req_move(struct http_req *req, enum req_state state, struct list *to
 
 /* --- curl's callbacks ---------------------------------------------------------------- */
 
+/*
+ * All is sent: a registry that stores it elsewhere, or hashes it, takes its time. That is
+ * so of the last request of a session, too, which has nothing left to send.
+ */
+static void start_stall(struct http_req *req)
+{
+	uint64_t ms = req->http->opts.stall_timeout_ms;
+
+	if (!req->head_done && req->is_put && req->body_pos == req->body_len)
+		ms *= STORE_PATIENCE;
+	timer_start(req->http->opts.timers, &req->stall, ms);
+}
+
 /* The head is complete: tell, and note the answer. */
 static size_t head_complete(struct http_req *req, size_t taken)
 {
@@ -63,7 +76,8 @@ static size_t head_complete(struct http_req *req, size_t taken)
 	if (status < 200)
 		return taken;
 	req->head_done = true;
-	timer_start(req->http->opts.timers, &req->stall, req->http->opts.stall_timeout_ms);
+	if (!req->paused)
+		start_stall(req);
 	r = req->ops->on_head(req->arg, &req->head);
 	if (req->state != REQ_ACTIVE)
 		return 0;
@@ -135,7 +149,7 @@ static size_t read_stream(struct http_req *req, char *data, size_t len)
 static size_t cb_read(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_req *req = arg;
-	uint64_t left = req->body_len - req->body_pos, patience;
+	uint64_t left = req->body_len - req->body_pos;
 	size_t len = size * n;
 
 	if (req->state != REQ_ACTIVE)
@@ -150,11 +164,7 @@ static size_t cb_read(char *data, size_t size, size_t n, void *arg)
 		memcpy(data, req->body + req->body_pos, len);
 	}
 	req->body_pos += len;
-	patience = req->http->opts.stall_timeout_ms;
-	/* All is sent: a registry that stores it elsewhere, or hashes it, takes its time. */
-	if (req->stream && req->body_pos == req->body_len)
-		patience *= STORE_PATIENCE;
-	timer_start(req->http->opts.timers, &req->stall, patience);
+	start_stall(req);
 	return len;
 }
 
@@ -183,8 +193,7 @@ static int cb_prereq(void *arg, char *ip, char *local_ip, int port, int local_po
 	if (req->state != REQ_ACTIVE)
 		return CURL_PREREQFUNC_ABORT;
 	if (!req->paused)
-		timer_start(req->http->opts.timers, &req->stall,
-			    req->http->opts.stall_timeout_ms);
+		start_stall(req);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -296,7 +305,16 @@ static int add_header(struct http_req *req, const char *line)
 static void on_stall(void *arg)
 {
 	struct http_req *req = arg;
+	curl_off_t sent = 0;
 
+	/* What curl holds goes out little by little: a slow line does not stall. */
+	if (!req->head_done &&
+	    curl_easy_getinfo(req->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+	    (uint64_t)sent > req->stall_sent) {
+		req->stall_sent = (uint64_t)sent;
+		start_stall(req);
+		return;
+	}
 	req->end = HTTP_END_BROKEN;
 	fail(req, &req->err, ERR_NETWORK, ETIMEDOUT,
 	     req->head_done ? "no data for too long" : "no answer in time");
@@ -319,6 +337,8 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	req->arg = ask->arg;
 	req->body = ask->body;
 	req->stream = ask->stream;
+	req->is_put = !strcmp(ask->method, "PUT") || !strcmp(ask->method, "PATCH");
+	req->fresh = ask->fresh;
 	req->body_len = ask->body_len;
 	snprintf(req->method, sizeof(req->method), "%s", ask->method);
 	req->url = strdup(ask->url);
@@ -440,6 +460,9 @@ static void set_end_err(struct http_req *req, CURLcode code)
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f)
 			text[i] = '?';
+	/* The kept connection was dead, and the stream cannot be sent again. */
+	if (code == CURLE_SEND_FAIL_REWIND)
+		snprintf(text, sizeof(text), "the connection broke while sending");
 	switch (req->end) {
 	case HTTP_END_CERT:
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s",
@@ -473,8 +496,12 @@ static void conclude(struct http_req *req, CURLcode code)
 		req->end = classify(req, code);
 		if (req->end == HTTP_END_OK && !req->head_done)
 			req->end = HTTP_END_NOT_HTTP;
-		if (req->end != HTTP_END_OK)
+		if (req->end != HTTP_END_OK) {
 			set_end_err(req, code);
+		} else if (req->head.status < 300 && req->body_pos < req->body_len) {
+			req->end = HTTP_END_BROKEN;
+			fail(req, &req->err, ERR_NETWORK, EPROTO, "accepted before it was sent");
+		}
 	}
 }
 
@@ -552,14 +579,20 @@ static void start_waiting(struct http *h)
 static bool resume_one(struct http *h)
 {
 	struct http_req *req;
+	CURLcode code;
 
 	list_for_each(req, &h->active, node) {
 		if (!req->resume)
 			continue;
 		req->resume = false;
 		h->in_curl++;
-		curl_easy_pause(req->easy, CURLPAUSE_CONT);
+		code = curl_easy_pause(req->easy, CURLPAUSE_CONT);
 		h->in_curl--;
+		/* A callback refused what was held back: curl does not end it by itself. */
+		if (code && req->state == REQ_ACTIVE) {
+			conclude(req, code);
+			req_move(req, REQ_ENDING, &h->ending);
+		}
 		return true;
 	}
 	return false;

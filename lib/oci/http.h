@@ -108,6 +108,7 @@ struct http_ask {
 	const void *body;
 	const struct http_body *stream;
 	uint64_t body_len;
+	bool fresh;			/* on a connection of its own, not a kept one */
 	bool background;		/* waits behind others when connections are short */
 	const struct http_ops *ops;
 	void *arg;

@@ -40,8 +40,9 @@ struct http_req {
 	char curl_text[CURL_ERROR_SIZE];
 	const uint8_t *body;
 	const struct http_body *stream;
-	bool stream_waits;
+	bool stream_waits, is_put, fresh;
 	uint64_t body_len, body_pos;
+	uint64_t stall_sent;		/* on the wire when the stall timer was last asked */
 };
 
 /*

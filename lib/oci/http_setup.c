@@ -71,6 +71,7 @@ int http_setup(struct http_req *req, const struct http_tls *tls, bool with_cert)
 	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)opts->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->curl_text);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (long)req->fresh);
 	set_method(req);
 	set_tls(req, tls, with_cert);
 	set_proxy(req);

@@ -6,10 +6,12 @@
  * rename, fsync of the directory.
  */
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -27,12 +29,13 @@
 /* dir/name shall be written: opens tmp beside it, whose name goes to ret. */
 static int tmp_open(int dir, const char *name, char ret[LAYOUT_TMP_NAME_SIZE])
 {
-	static atomic_uint serial;	/* two threads may put one blob */
+	uint64_t r;
 	int out;
 
-	snprintf(ret, LAYOUT_TMP_NAME_SIZE, ".%.80s.%ld.%u", name, (long)getpid(),
-		 atomic_fetch_add(&serial, 1));
-	unlinkat(dir, ret, 0);	/* of a process that died, with our number */
+	/* Not by process number: containers that share the layout may have the same. */
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+		return -EIO;
+	snprintf(ret, LAYOUT_TMP_NAME_SIZE, ".%.80s.%016" PRIx64, name, r);
 	out = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	return out < 0 ? -errno : out;
 }
@@ -208,13 +211,35 @@ static int write_index(struct oci_repo *repo, const json_t *doc, struct err *err
 	return r < 0 ? put_error(repo, r, "index.json", err) : 0;
 }
 
+/* Others may change index.json at the same time: read, change, write one after another. */
+static int lock_index(struct oci_repo *repo, struct err *err)
+{
+	int fd = open_dir(repo, "."), r;
+
+	if (fd < 0)
+		return put_error(repo, fd, ".", err);
+	do
+		r = flock(fd, LOCK_EX);
+	while (r < 0 && errno == EINTR &&
+	       !(repo->client->opts.stop && atomic_load(repo->client->opts.stop)));
+	if (r < 0) {
+		r = put_error(repo, -errno, "index.json", err);
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
 int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_desc *desc,
 		     struct err *err)
 {
+	cleanup_close int lock = lock_index(repo, err);
 	cleanup_json json_t *doc = NULL;
 	json_t *list, *entry;
 	int r;
 
+	if (lock < 0)
+		return lock;
 	r = layout_index(repo, &doc, err);
 	if (r < 0)
 		return r;
@@ -233,10 +258,11 @@ int layout_put_entry(struct oci_repo *repo, const char *tag, const struct oci_de
 
 int layout_drop_entry(struct oci_repo *repo, const struct digest *digest, struct err *err)
 {
+	cleanup_close int lock = lock_index(repo, err);
 	cleanup_json json_t *doc = NULL;
 	json_t *list;
 	struct digest d;
-	int r = layout_index(repo, &doc, err);
+	int r = lock < 0 ? lock : layout_index(repo, &doc, err);
 
 	if (r < 0)
 		return r;
@@ -258,6 +284,8 @@ int oci_layout_create(const char *path, struct err *err)
 		return err_sys(err, -r, "image layout %s", path);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
+		return err_sys(err, errno, "image layout %s", path);
+	if (flock(dir, LOCK_EX) < 0)
 		return err_sys(err, errno, "image layout %s", path);
 	if (faccessat(dir, "oci-layout", F_OK, 0) < 0)
 		r = put_file(dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE));

@@ -13,8 +13,6 @@
 #include "oci/push_priv.h"
 #include "oci/upload.h"
 
-#define UPLOAD_TRIES 3u
-
 DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
 #define cleanup_repo cleanup_(cleanup_repop)
 #define cleanup_reply cleanup_(doc_reply_done)
@@ -53,26 +51,21 @@ int oci_blob_exists(struct oci_client *c, const struct oci_ref *ref,
 	return r < 0 ? r : push_has_blob(repo, desc, err);
 }
 
-/* *ret_again: another session may fare better. */
-static int upload_once(struct oci_repo *repo, const struct oci_desc *desc, const void *data,
-		       bool *ret_again, struct err *err)
+static int upload_once(struct upload *u, struct err *err)
 {
-	struct upload u = { .repo = repo, .desc = desc, .data = data };
-	int r = upload_begin(&u, NULL, err);
+	int r = upload_begin(u, NULL, err);
 
-	*ret_again = false;
 	if (r == 0)
-		r = upload_start(&u, err);
+		r = upload_start(u, err);
 	if (r == 0)
-		r = oci_client_wait(repo->client, &u.is_done, err);
-	if (r == 0 && u.err.num) {
-		*err = u.err;
-		*ret_again = u.is_broken;
-		r = -u.err.num;
+		r = oci_client_wait(u->repo->client, &u->is_done, err);
+	if (r == 0 && u->err.num) {
+		*err = u->err;
+		r = -u->err.num;
 	}
 	if (r < 0)
-		upload_abort(&u);
-	upload_done(&u);
+		upload_abort(u);
+	upload_done(u);
 	return r;
 }
 
@@ -80,11 +73,15 @@ static int upload(struct oci_repo *repo, const struct oci_desc *desc, const void
 		  struct err *err)
 {
 	struct err e = ERR_INIT;
-	bool again = true;
-	int r = 0;
+	int r, again = 1;
 
-	for (unsigned i = 0; again && i < UPLOAD_TRIES; i++)
-		r = upload_once(repo, desc, data, &again, &e);
+	for (unsigned i = 0; again > 0; i++) {
+		struct upload u = { .repo = repo, .desc = desc, .data = data, .tries = i };
+
+		r = upload_once(&u, &e);
+		again = r < 0 ? upload_may_retry(&u, &e) : 0;
+	}
+	r = again < 0 ? again : r;
 	if (r < 0) {
 		if (err)
 			*err = e;

@@ -10,7 +10,6 @@
 #include "oci/push_priv.h"
 #include "oci/upload.h"
 
-#define UPLOAD_TRIES 3u
 #define WINDOW_BYTES (1u << 20)		/* and one piece of the source more */
 
 DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
@@ -33,6 +32,7 @@ struct pass {
 	bool is_full;			/* the source is paused */
 	bool is_read, is_right;		/* source at its end; and on_end agreed */
 	bool is_done;
+	bool no_source;			/* that was the failure: not there, or other bytes */
 	struct err err;			/* first failure */
 };
 
@@ -142,6 +142,7 @@ static void check_end(struct pass *p)
 	if (!digest_is_equal(&got, &t->desc->digest) ||
 	    (t->desc->size != UINT64_MAX && t->desc->size != p->bytes)) {
 		digest_format(&t->desc->digest, text);
+		p->no_source = true;
 		err_set(&p->err, ERR_CORRUPT, EBADMSG, "its bytes have another sha256 than the "
 			"manifest says (%s)", text);
 		return;
@@ -158,8 +159,10 @@ static void take_done(void *arg, const struct err *err)
 
 	p->read = NULL;
 	p->is_read = true;
-	if (err && !p->err.num)
+	if (err && !p->err.num) {
 		p->err = *err;
+		p->no_source = err->num == ENOENT || err->kind == ERR_CORRUPT;
+	}
 	if (!p->err.num)
 		check_end(p);
 	if (p->is_right && p->upload && is_empty(p))
@@ -208,14 +211,17 @@ static int run(struct pass *p, struct oci_repo *from, struct err *err)
 }
 
 static int pass_file(struct oci_client *c, const struct oci_transfer *t,
-		     struct oci_repo *from, struct oci_repo *to, struct err *err)
+		     struct oci_repo *from, struct oci_repo *to, bool *ret_no_source,
+		     struct err *err)
 {
 	struct layout_tmp file;
 	struct pass p = { .t = t, .c = c, .file = to ? &file : NULL };
 	int r = to ? layout_tmp_open(to, &t->desc->digest, &file, err) : 0;
 
-	if (r == 0)
-		r = run(&p, from, err);
+	if (r < 0)
+		return r;
+	r = run(&p, from, err);
+	*ret_no_source = p.no_source;
 	if (!to)
 		return r;
 	if (r == 0)
@@ -224,61 +230,49 @@ static int pass_file(struct oci_client *c, const struct oci_transfer *t,
 	return r;
 }
 
-/* 1: mounted. *ret_again: another session may fare better. */
+/* One session. 1: mounted. */
 static int pass_upload(struct oci_client *c, const struct oci_transfer *t,
-		       struct oci_repo *from, struct oci_repo *to, const char *mount_from,
-		       bool *ret_again, struct err *err)
+		       struct oci_repo *from, struct upload *u, const char *mount_from,
+		       bool *ret_no_source, struct err *err)
 {
-	struct upload u = { .repo = to, .desc = t->desc, .chunk_bytes = t->chunk_bytes };
-	struct pass p = { .t = t, .c = c, .upload = &u };
-	int r = upload_begin(&u, mount_from, err);
+	struct pass p = { .t = t, .c = c, .upload = u };
+	int r = upload_begin(u, mount_from, err);
 
-	*ret_again = false;
 	if (r == 0) {
-		u.stream = (struct http_body){ window_read, &p };
-		u.on_done = upload_over;
-		u.arg = &p;
+		u->stream = (struct http_body){ window_read, &p };
+		u->on_done = upload_over;
+		u->arg = &p;
 		r = run(&p, from, err);
-		*ret_again = u.is_broken;
+		*ret_no_source = p.no_source;
 		if (r < 0)
-			upload_abort(&u);
+			upload_abort(u);
 	}
-	upload_done(&u);
+	upload_done(u);
 	return r;
 }
 
 static int upload(struct oci_client *c, const struct oci_transfer *t, struct oci_repo *from,
-		  struct oci_repo *to, struct err *err)
+		  struct oci_repo *to, bool *ret_no_source, struct err *err)
 {
 	bool may_mount = from->dir_fd < 0 && !strcmp(from->ref.host, to->ref.host) &&
 			 strcmp(from->ref.repo, to->ref.repo);
-	const char *mount_from = may_mount ? from->ref.repo : NULL;
 	struct err e = ERR_INIT;
-	bool again;
-	int r;
+	int r, again = 1;
 
-	for (unsigned i = 1;; i++) {
-		r = pass_upload(c, t, from, to, mount_from, &again, &e);
-		if (r >= 0)
-			return r;
-		if (!again || i == UPLOAD_TRIES)
-			break;
-		r = t->on_restart ? t->on_restart(t->arg, &e) : 0;
-		if (r < 0)
-			break;
-		e = (struct err)ERR_INIT;
-		mount_from = NULL;
+	for (unsigned i = 0; again > 0; i++) {
+		struct upload u = { .repo = to, .desc = t->desc, .tries = i,
+				    .chunk_bytes = t->chunk_bytes };
+
+		r = i && t->on_restart ? t->on_restart(t->arg, &e) : 0;
+		if (r == 0)
+			r = pass_upload(c, t, from, &u, may_mount && !i ? from->ref.repo : NULL,
+					ret_no_source, &e);
+		again = r < 0 && !*ret_no_source ? upload_may_retry(&u, &e) : 0;
 	}
-	if (err)
+	r = again < 0 ? again : r;
+	if (r < 0 && err)
 		*err = e;
 	return r;
-}
-
-/* Look at it only. */
-static int look(struct oci_client *c, const struct oci_transfer *t, struct oci_repo *from,
-		struct err *err)
-{
-	return t->on_data || t->on_end ? pass_file(c, t, from, NULL, err) : 0;
 }
 
 int oci_blob_transfer(struct oci_client *c, const struct oci_transfer *t,
@@ -286,6 +280,7 @@ int oci_blob_transfer(struct oci_client *c, const struct oci_transfer *t,
 {
 	cleanup_repo struct oci_repo *from = NULL, *to = NULL;
 	enum oci_transfer_sent sent = OCI_TRANSFER_PRESENT;
+	bool no_source = false;
 	int r = oci_repo_get(c, t->from, &from, err);
 
 	if (r == 0 && t->to)
@@ -296,12 +291,13 @@ int oci_blob_transfer(struct oci_client *c, const struct oci_transfer *t,
 		return err_set(err, ERR_BUG, EINVAL, "blob to push: size unknown");
 	r = to ? push_has_blob(to, t->desc, err) : 1;
 	if (r == 0) {
-		r = to->dir_fd >= 0 ? pass_file(c, t, from, to, err) : upload(c, t, from, to, err);
+		r = to->dir_fd >= 0 ? pass_file(c, t, from, to, &no_source, err) :
+				      upload(c, t, from, to, &no_source, err);
 		sent = r == 1 ? OCI_TRANSFER_MOUNTED : OCI_TRANSFER_SENT;
 	}
-	if (r == 1)	/* it is there without us */
-		r = look(c, t, from, err);
-	if (r == 0 && ret_sent)
-		*ret_sent = sent;
+	if (r == 1)	/* it is there without us: only looked at, if at all */
+		r = t->on_data || t->on_end ? pass_file(c, t, from, NULL, &no_source, err) : 0;
+	if (ret_sent)
+		*ret_sent = no_source ? OCI_TRANSFER_NO_SOURCE : sent;
 	return r;
 }

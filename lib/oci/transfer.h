@@ -20,6 +20,7 @@ enum oci_transfer_sent {
 	OCI_TRANSFER_SENT,
 	OCI_TRANSFER_PRESENT,	/* was there */
 	OCI_TRANSFER_MOUNTED,	/* the registry took it over from another of its repositories */
+	OCI_TRANSFER_NO_SOURCE,	/* with an error: the source has it not, or other bytes */
 };
 
 struct oci_transfer {
@@ -40,7 +41,7 @@ struct oci_transfer {
 	void *arg;
 };
 
-/* *ret_sent (may be NULL): how it came to be at the destination. */
+/* *ret_sent (may be NULL): how it came to be at the destination; set on failure, too. */
 int oci_blob_transfer(struct oci_client *c, const struct oci_transfer *t,
 		      enum oci_transfer_sent *ret_sent, struct err *err);
 

@@ -11,6 +11,9 @@
 
 #define UPLOAD_DEADLINE_MS 86400000u
 #define FORGET_DEADLINE_MS 3000u
+#define TRIES 3u
+#define PAUSE_MS 250u			/* before the second try; twice as long before the third */
+#define PAUSE_MAX_MS 60000
 
 #define cleanup_reply cleanup_(doc_reply_done)
 
@@ -106,6 +109,7 @@ static void request_done(void *arg, const struct err *err, const struct call_rep
 	u->req = NULL;
 	if (err) {
 		e = *err;
+		u->retry_after_ms = reply->retry_after_ms;
 		/* 404: the registry has lost the session. */
 		u->is_broken = e.kind == ERR_NETWORK || reply->status == 404;
 		conclude(u, &e);
@@ -142,7 +146,7 @@ int upload_start(struct upload *u, struct err *err)
 		.cap = PUSH_CAPS, .headers = { "Content-Type: application/octet-stream" },
 		.body = u->data ? u->data + u->sent : NULL,
 		.stream = u->data ? NULL : &u->stream,
-		.no_retries = true, .deadline_ms = UPLOAD_DEADLINE_MS,
+		.no_retries = true, .fresh = u->tries > 0, .deadline_ms = UPLOAD_DEADLINE_MS,
 		.ops = &request_ops, .arg = u,
 	};
 	int r;
@@ -202,6 +206,32 @@ void upload_abort(struct upload *u)
 		forget_session(u);
 	free(u->url);
 	u->url = NULL;
+}
+
+static void pause_over(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+int upload_may_retry(const struct upload *u, struct err *err)
+{
+	struct oci_client *c = u->repo->client;
+	int64_t ms = (int64_t)PAUSE_MS << u->tries;
+	bool over = false;
+	struct timer timer;
+	int r;
+
+	if (!u->is_broken || u->tries + 1 >= TRIES || u->retry_after_ms > PAUSE_MAX_MS)
+		return 0;
+	if (u->retry_after_ms > ms)
+		ms = u->retry_after_ms;
+	timer_init(&timer, pause_over, &over);
+	client_enter(c);
+	timer_start(&c->timers, &timer, (uint64_t)ms);
+	client_leave(c);
+	r = oci_client_wait(c, &over, err);
+	timer_stop(&timer);
+	return r < 0 ? r : 1;
 }
 
 void upload_done(struct upload *u)

@@ -27,6 +27,7 @@ struct upload {
 	const uint8_t *data;		/* all of it; or NULL: */
 	struct http_body stream;	/* desc->size bytes, in order */
 	uint64_t chunk_bytes;		/* 0: one request */
+	unsigned tries;			/* that went before */
 	void (*on_done)(void *arg);	/* the session is over; or NULL */
 	void *arg;
 
@@ -34,6 +35,7 @@ struct upload {
 	bool is_done;
 	struct err err;			/* num 0: stored */
 	bool is_broken;			/* a new session may fare better */
+	int64_t retry_after_ms;		/* when, if the registry says so; else -1 */
 
 	/* Inside. */
 	char *url;
@@ -47,6 +49,11 @@ int upload_begin(struct upload *u, const char *mount_from, struct err *err);
 int upload_start(struct upload *u, struct err *err);
 void upload_body_ready(struct upload *u);
 void upload_abort(struct upload *u);
+/*
+ * After a failure: whether a new session (tries + 1) is worth it, 1 or 0. Waits before it
+ * says so, as long as the registry wants, or a moment. -ECANCELED: stopped meanwhile.
+ */
+int upload_may_retry(const struct upload *u, struct err *err);
 void upload_done(struct upload *u);
 
 /* What the registry says it stored; saying nothing is allowed. */
