@@ -355,6 +355,22 @@ done
 "$cli" convert oci:u:t oci:v:x --min-layer-size 1M --all-platforms >/dev/null 2>err
 [ $? = 1 ] && grep -q "no layer could be indexed" err && ! grep -q '"x"' v/index.json
 ok $? "but an image of which no platform can be indexed is refused"
+# --- several writers of one layout ---------------------------------------------------------
+layout main l
+pids=()
+for i in 1 2 3 4 5 6 7 8; do
+	"$cli" push oci:l:t oci:shared:t$i >/dev/null 2>&1 &
+	pids+=($!)
+done
+bad=0
+for p in "${pids[@]}"; do wait "$p" || bad=1; done
+[ $bad = 0 ] && [ "$(json shared/index.json 'sorted(m["annotations"]["org.opencontainers.image.ref.name"] for m in d["manifests"])')" = \
+	"['t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8']" ]
+ok $? "eight pushes into one layout at once: eight tags"
+for f in shared/blobs/sha256/*; do [ "$(sha256sum <"$f" | cut -d' ' -f1)" = "${f##*/}" ] || bad=1; done
+ok $bad "and every blob is whole"
+"$cli" push oci:nowhere:t oci:never 2>err; [ $? = 1 ] && [ ! -e never ]
+ok $? "a source that is not there leaves no layout behind"
 mkdir fifo && mkfifo fifo/index.json
 timeout 10 "$cli" index list oci:fifo 2>err; [ $? = 1 ] && grep -q "index.json: not a regular" err
 ok $? "a layout whose index.json is a FIFO is refused, not waited for"

@@ -191,6 +191,10 @@ static void test_upload(void)
 	    "{\"match\":\"^PUT\",\"do\":\"stall-upload\",\"after\":1000,\"seconds\":4}", 0, 0, 1);
 	one("too large, said early", NULL,
 	    "{\"match\":\"^PUT\",\"do\":\"early\",\"status\":413,\"times\":-1}", 0, -EPROTO, 0);
+	one("stored slowly", NULL,
+	    "{\"match\":\"^PUT\",\"do\":\"delay\",\"seconds\":3}", 0, 0, 0);
+	one("stored slowly, in pieces", NULL,
+	    "{\"match\":\"^PUT\",\"do\":\"delay\",\"seconds\":3}", 250000, 0, 0);
 	one("may not push", NULL,
 	    "{\"match\":\"^POST\",\"do\":\"status\",\"status\":403,\"times\":-1}", 0, -EACCES, 0);
 	one("stored something else", NULL,
@@ -231,6 +235,20 @@ static void test_source(void)
 	one("source reset for ever",
 	    "{\"match\":\"GET .*blobs\",\"do\":\"reset-body\",\"after\":100,\"times\":-1}", NULL, 0,
 	    -EIO, 0);
+}
+
+/* Told when to come back, it comes back then. */
+static void test_retry_after(void)
+{
+	uint64_t start = io_now_ms();
+
+	one("429 to PUT", NULL,
+	    "{\"match\":\"^PUT\",\"do\":\"status\",\"status\":429,\"headers\":{\"Retry-After\":\"1\"}}",
+	    0, 0, 1);
+	ok(io_now_ms() - start >= 900, "429 to PUT: not before it was told to");
+	one("told to come back tomorrow", NULL,
+	    "{\"match\":\"^PUT\",\"do\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}",
+	    0, -EIO, 0);
 }
 
 /* Whoever looks at the bytes does not like them. */
@@ -404,6 +422,7 @@ int main(void)
 	to = registry_start("--content", "/nonexistent", NULL);
 	test_upload();
 	test_liar();
+	test_retry_after();
 	test_source();
 	test_reader();
 	test_there();
