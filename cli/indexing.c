@@ -9,25 +9,43 @@
 #include "base/cleanup.h"
 #include "cli/progress.h"
 #include "cli/ztoc_common.h"
+#include "oci/json.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
 /* --- options ----------------------------------------------------------------------- */
 
-static int add_path(struct cli_list *list, const char *path)
+static bool is_space(char c)
 {
-	const char **v = reallocarray(list->v, list->n + 1, sizeof(*v));
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
+/* Without space around it; nothing counts for nothing. */
+static int add_path(struct indexing *w, const char *s, size_t n)
+{
+	const char **v;
+
+	for (; n && is_space(*s); s++, n--)
+		;
+	for (; n && is_space(s[n - 1]); n--)
+		;
+	if (n == 0)
+		return 0;
+	v = reallocarray(w->paths.v, w->paths.n + 1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	list->v = v;
-	list->v[list->n++] = path;
+	w->paths.v = v;
+	v[w->paths.n] = strndup(s, n);
+	if (!v[w->paths.n])
+		return -ENOMEM;
+	w->paths.n++;
 	return 0;
 }
 
 static int read_prefetch_json(struct indexing *w, struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT(0);
+	cleanup_json json_t *doc = NULL;
 	const json_t *item;
 	json_error_t why;
 	size_t i;
@@ -35,19 +53,34 @@ static int read_prefetch_json(struct indexing *w, struct err *err)
 
 	if (r < 0)
 		return r;
-	w->prefetch_doc = json_loadb(b.data ? (char *)b.data : "", b.len, 0, &why);
-	if (!json_is_array(w->prefetch_doc))
+	doc = json_loadb(b.data ? (char *)b.data : "", b.len, JSON_DECODE_ANY, &why);
+	if (!json_is_array(doc) && !json_is_null(doc))
 		return err_set(err, ERR_UNSUPPORTED, EINVAL, "%s: not a JSON array of strings%s%s",
-			       w->prefetch_json, w->prefetch_doc ? "" : ": ",
-			       w->prefetch_doc ? "" : why.text);
-	json_array_foreach(w->prefetch_doc, i, item) {
-		if (!json_is_string(item))
+			       w->prefetch_json, doc ? "" : ": ", doc ? "" : why.text);
+	json_array_foreach(doc, i, item) {
+		if (!json_is_string(item) && !json_is_null(item))
 			return err_set(err, ERR_UNSUPPORTED, EINVAL,
 				       "%s: element %zu is not a string", w->prefetch_json, i);
-		if (add_path(&w->prefetch, json_string_value(item)) < 0)
+		if (add_path(w, json_string_value(item), json_string_length(item)) < 0)
 			return err_sys(err, ENOMEM, "%s", w->prefetch_json);
 	}
 	return 0;
+}
+
+/* The options are comma lists, elements of the file are not. */
+static int read_prefetch(struct indexing *w, struct err *err)
+{
+	for (size_t i = 0; i < w->prefetch.n; i++)
+		for (const char *s = w->prefetch.v[i];; s++) {
+			size_t n = strcspn(s, ",");
+
+			if (add_path(w, s, n) < 0)
+				return err_sys(err, ENOMEM, "--prefetch-file");
+			s += n;
+			if (!*s)
+				break;
+		}
+	return w->prefetch_json ? read_prefetch_json(w, err) : 0;
 }
 
 static void warn_path(const char *path)
@@ -82,11 +115,11 @@ int indexing_begin(struct indexing *w, const char *command)
 
 	if (wrong)
 		return cli_misuse(command, "%s", wrong);
-	if (w->prefetch_json && read_prefetch_json(w, &err) < 0)
+	if (read_prefetch(w, &err) < 0)
 		return cli_fail(&err);
 	w->opts.threads = (unsigned)w->threads;
-	w->opts.prefetch = w->prefetch.v;
-	w->opts.nprefetch = w->prefetch.n;
+	w->opts.prefetch = w->paths.v;
+	w->opts.nprefetch = w->paths.n;
 	w->opts.warn = warn_path;
 	cli_registry_opts(&w->registry, &w->client);
 	w->client.stop = cli_stop_flag();
@@ -249,8 +282,10 @@ int indexing_end(struct indexing *w, int r, const struct err *err)
 void indexing_done(struct indexing *w)
 {
 	cli_list_done(&w->prefetch);
+	for (size_t i = 0; i < w->paths.n; i++)
+		free((char *)w->paths.v[i]);
+	cli_list_done(&w->paths);
 	cli_list_done(&w->registry.platforms);
-	json_decref(w->prefetch_doc);
 	json_decref(w->report);
 	progress_free(w->progress);
 	index_memo_free(w->opts.memo);
