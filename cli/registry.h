@@ -16,7 +16,7 @@ struct cli_registry {
 };
 
 #define CLI_REGISTRY_OPTS(r)                                                             \
-	CLI_OPT_STR('\0', "plain-http", "LIST", "registries spoken to without TLS (comma list)", \
+	CLI_OPT_STR('\0', "plain-http", "HOST[:PORT]", "registries spoken to without TLS (comma list)", \
 		    &(r)->plain_http),                                                   \
 	CLI_OPT_STR('\0', "ca-file", "FILE", "further certificate authorities", &(r)->ca_file), \
 	CLI_OPT_STR('\0', "docker-config", "FILE", "config.json with the credentials, or its folder", \
