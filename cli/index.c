@@ -37,15 +37,17 @@ static int for_images(const struct index_args *a, look_fn fn, void *arg, struct 
 {
 	cleanup_(client_freep) struct oci_client *c = NULL;
 	cleanup_(cli_images_done) struct cli_images images = { 0 };
+	struct cli_registry registry = a->registry;
 	struct oci_opts opts;
 	struct oci_ref ref;
 	int r = oci_ref_parse(a->image, &ref, err);
 
-	cli_registry_opts(&a->registry, &opts);
+	if (r == 0)
+		r = cli_registry_opts(&registry, &opts, err);
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);
 	if (r == 0)
-		r = cli_images_resolve(c, &a->registry, &ref, true, &images, err);
+		r = cli_images_resolve(c, &registry, &ref, true, &images, err);
 	for (size_t i = 0; r == 0 && i < images.n; i++) {
 		struct look look = { .c = c, .img = images.v[i] };
 

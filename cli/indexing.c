@@ -121,7 +121,8 @@ int indexing_begin(struct indexing *w, const char *command)
 	w->opts.prefetch = w->paths.v;
 	w->opts.nprefetch = w->paths.n;
 	w->opts.warn = warn_path;
-	cli_registry_opts(&w->registry, &w->client);
+	if (cli_registry_opts(&w->registry, &w->client, &err) < 0)
+		return cli_fail(&err);
 	w->client.stop = cli_stop_flag();
 	w->progress = progress_new("layer");
 	w->opts.watch = progress_watch(w->progress);

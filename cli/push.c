@@ -51,7 +51,7 @@ static int report(const struct push_args *a, const struct oci_desc *top,
 	return CLI_OK;
 }
 
-static int run(const struct push_args *a, struct err *err)
+static int run(struct push_args *a, struct err *err)
 {
 	cleanup_(client_freep) struct oci_client *c = NULL;
 	cleanup_(progress_freep) struct progress *progress = progress_new("blob");
@@ -69,7 +69,10 @@ static int run(const struct push_args *a, struct err *err)
 		r = oci_ref_parse(a->dst, &dst, err);
 	if (r == 0 && a->platform)
 		r = oci_platform_parse(a->platform, &platform, err);
-	cli_registry_opts(&a->registry, &opts);
+	if (r == 0)
+		r = cli_registry_one_user(&a->registry, &src, &dst, err);
+	if (r == 0)
+		r = cli_registry_opts(&a->registry, &opts, err);
 	opts.stop = cli_stop_flag();
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);

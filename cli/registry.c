@@ -2,8 +2,10 @@
 /* registry.c - see registry.h. */
 #include "cli/registry.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "config.h"
@@ -14,7 +16,30 @@
 
 #define MANIFEST_MAX_BYTES (4u << 20)
 
-void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret)
+/* USER[:PASSWORD] */
+static int split_user(struct cli_registry *r, struct oci_opts *ret, struct err *err)
+{
+	size_t n = strcspn(r->user, ":");
+	char prompt[sizeof(r->username) + 16];
+
+	if (n == 0 || n >= sizeof(r->username))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "--user: the name is empty or too long");
+	memcpy(r->username, r->user, n);
+	r->username[n] = '\0';
+	ret->username = r->username;
+	if (r->user[n]) {
+		ret->password = r->user + n + 1;
+		return 0;
+	}
+	if (!isatty(STDIN_FILENO))
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "--user: no password, and no terminal "
+			       "to ask for it");
+	snprintf(prompt, sizeof(prompt), "Password of %s: ", r->username);
+	ret->password = getpass(prompt);
+	return ret->password ? 0 : err_sys(err, errno, "password");
+}
+
+int cli_registry_opts(struct cli_registry *r, struct oci_opts *ret, struct err *err)
 {
 	*ret = (struct oci_opts){
 		.user_agent = "lazyerofs/" PACKAGE_VERSION,
@@ -22,7 +47,18 @@ void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret)
 		.ca_file = r->ca_file,
 		.docker_config = r->docker_config,
 		.hosts_dirs = r->hosts_dirs,
+		.insecure_tls = r->insecure,
 	};
+	return r->user ? split_user(r, ret, err) : 0;
+}
+
+int cli_registry_one_user(const struct cli_registry *r, const struct oci_ref *src,
+			  const struct oci_ref *dst, struct err *err)
+{
+	if (!r->user || src->is_layout || dst->is_layout || !strcmp(src->host, dst->host))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED, EINVAL, "--user: whose, of %.100s and %.100s? Log in "
+		       "with docker or skopeo instead", src->host, dst->host);
 }
 
 int cli_layout_prepare(struct oci_ref *ref, struct err *err)

@@ -10,7 +10,9 @@
 #include "oci/image.h"
 
 struct cli_registry {
-	const char *plain_http, *ca_file, *docker_config, *hosts_dirs;
+	const char *plain_http, *ca_file, *docker_config, *hosts_dirs, *user;
+	bool insecure;
+	char username[256];		/* of user, once cli_registry_opts() split it */
 	struct cli_list platforms;
 	bool all_platforms;
 };
@@ -22,13 +24,21 @@ struct cli_registry {
 	CLI_OPT_STR('\0', "docker-config", "FILE", "config.json with the credentials, or its folder", \
 		    &(r)->docker_config),                                                \
 	CLI_OPT_STR('\0', "hosts-dirs", "LIST", "folders with hosts.toml (colon list)",  \
-		    &(r)->hosts_dirs)
+		    &(r)->hosts_dirs),                                                   \
+	CLI_OPT_STR('u', "user", "USER[:PASSWORD]",                                       \
+		    "instead of stored credentials; a password that is missing is asked for", \
+		    &(r)->user),                                                         \
+	CLI_OPT_FLAG('k', "insecure", "do not verify the certificates of registries", &(r)->insecure)
 #define CLI_PLATFORM_OPTS(r)                                                             \
 	CLI_OPT_LIST('p', "platform", "OS/ARCH", "of the image; may be repeated (default: this machine's)", \
 		     &(r)->platforms),                                                   \
 	CLI_OPT_FLAG('\0', "all-platforms", "all platforms of the image", &(r)->all_platforms)
 
-void cli_registry_opts(const struct cli_registry *r, struct oci_opts *ret);
+/* Asks for the password where it is missing. *ret borrows from r and the arguments. */
+int cli_registry_opts(struct cli_registry *r, struct oci_opts *ret, struct err *err);
+/* One user is for one registry: refused where src and dst are two. */
+int cli_registry_one_user(const struct cli_registry *r, const struct oci_ref *src,
+			  const struct oci_ref *dst, struct err *err);
 
 /* A layout that is to be written: made if it is not there; no tag means "latest". */
 int cli_layout_prepare(struct oci_ref *ref, struct err *err);
