@@ -410,6 +410,8 @@ static int run(struct conversion *v, const char *src, const char *dst, struct er
 		r = cli_images_resolve(v->c, &v->w.registry, &v->src, false, &v->images, err);
 	if (r == 0 && v->dst.is_layout)
 		r = cli_layout_prepare(&v->dst, err);
+	if (r == 0)
+		r = indexing_check(&v->w, v->c, &v->src, &v->images, &v->dst, err);
 	if (r < 0)
 		return r;
 	v->done = calloc(v->images.n, sizeof(*v->done));

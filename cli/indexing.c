@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/ztoc_common.h"
 #include "oci/json.h"
+#include "oci/push.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
@@ -137,9 +138,44 @@ int indexing_begin(struct indexing *w, const char *command)
 
 /* --- work -------------------------------------------------------------------------- */
 
-static void format_platform(const struct oci_platform *p, char ret[96])
+/* Will the layer be read? */
+static bool is_needed(const struct indexing *w, const struct oci_layer *layer,
+		      const struct oci_ref *dst)
 {
-	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
+	return dst || (index_is_indexable(layer, &w->opts) && (!layer->has_ztoc || w->opts.force));
+}
+
+static int check_layer(const struct indexing *w, struct oci_client *c,
+		       const struct oci_ref *src, const struct oci_image *img, uint32_t i,
+		       const struct oci_ref *dst, struct err *err)
+{
+	const struct oci_desc *desc = &img->layers[i].desc;
+	char platform[OCI_PLATFORM_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
+	int r = 1;
+
+	if (is_needed(w, &img->layers[i], dst))
+		r = oci_blob_exists(c, src, desc, err);
+	if (r == 0 && dst)
+		r = oci_blob_exists(c, dst, desc, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	oci_platform_format(&img->platform, platform);
+	digest_format(&desc->digest, digest);
+	return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s: layer %u of %u, %s, is not in the layout, "
+		       "or not of its size", platform, i + 1, img->nlayers, digest);
+}
+
+int indexing_check(const struct indexing *w, struct oci_client *c, const struct oci_ref *src,
+		   struct cli_images *images, const struct oci_ref *dst, struct err *err)
+{
+	int r = 0;
+
+	if (!src->is_layout)
+		return 0;
+	for (size_t i = 0; i < images->n; i++)
+		for (uint32_t k = 0; r == 0 && k < images->v[i]->nlayers; k++)
+			r = check_layer(w, c, src, images->v[i], k, dst, err);
+	return r < 0 || !dst ? r : cli_images_drop_partial(c, src, images, err);
 }
 
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
@@ -148,12 +184,12 @@ int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci
 {
 	bool is_v1 = w->opts.version == SOCI_INDEX_V1;
 	struct err e = ERR_INIT;
-	char platform[96];
+	char platform[OCI_PLATFORM_TEXT_SIZE];
 	int r = index_make(&w->client, src, img, dst, is_v1 ? &img->manifest : NULL, &w->opts, ret,
 			   &e);
 
 	if (r == -ENODATA && ++w->nskipped < n) {
-		format_platform(&img->platform, platform);
+		oci_platform_format(&img->platform, platform);
 		cli_warn("%s: %s", platform, e.text);
 		return 1;
 	}
@@ -195,12 +231,12 @@ static json_t *layer_json(const struct oci_layer *layer, const struct index_resu
 static int report_json(struct indexing *w, const struct oci_image *img,
 		       const struct oci_desc *manifest, const struct index_result *res)
 {
-	char platform[96], digest[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
+	char platform[OCI_PLATFORM_TEXT_SIZE], digest[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
 	json_t *layers = json_array();
 
 	for (uint32_t i = 0; i < res->nlayers; i++)
 		json_array_append_new(layers, layer_json(&img->layers[i], res, i));
-	format_platform(&img->platform, platform);
+	oci_platform_format(&img->platform, platform);
 	digest_format(&manifest->digest, digest);
 	digest_format(&res->desc.digest, index);
 	return json_array_append_new(
@@ -235,7 +271,7 @@ static int report_table(struct indexing *w, const struct oci_image *img,
 	static const char *const heads[] = { "LAYER",   ">SIZE",  "STATE",
 					     ">ZTOC", ">SPANS", ">ENTRIES" };
 	struct cli_table *t = cli_table_new(heads, 6);
-	char digest[DIGEST_TEXT_SIZE], platform[96];
+	char digest[DIGEST_TEXT_SIZE], platform[OCI_PLATFORM_TEXT_SIZE];
 	uint32_t n = 0;
 	int rc;
 
@@ -243,7 +279,7 @@ static int report_table(struct indexing *w, const struct oci_image *img,
 		n += has_ztoc(res, i);
 		add_row(t, &img->layers[i], res, i);
 	}
-	format_platform(&img->platform, platform);
+	oci_platform_format(&img->platform, platform);
 	digest_format(&manifest->digest, digest);
 	printf("image  %s  %s\n", digest, platform);
 	rc = cli_table_print(t, stdout);

@@ -65,6 +65,13 @@ struct indexing {
 		     "upload in pieces of this size (default: whole layers)",            \
 		     &(w)->opts.chunk_bytes)
 
+/*
+ * Before anything is read or made: where src is a layout, does it hold all layers that are
+ * wanted of it? With dst (of a conversion) platforms that are to stay as they are, and are
+ * not wholly there, leave the index of images.
+ */
+int indexing_check(const struct indexing *w, struct oci_client *c, const struct oci_ref *src,
+		   struct cli_images *images, const struct oci_ref *dst, struct err *err);
 /* Check and complete the options: -1, or the exit code. */
 int indexing_begin(struct indexing *w, const char *command);
 /*

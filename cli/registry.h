@@ -30,7 +30,8 @@ struct cli_registry {
 		    &(r)->user),                                                         \
 	CLI_OPT_FLAG('k', "insecure", "do not verify the certificates of registries", &(r)->insecure)
 #define CLI_PLATFORM_OPTS(r)                                                             \
-	CLI_OPT_LIST('p', "platform", "OS/ARCH", "of the image; may be repeated (default: this machine's)", \
+	CLI_OPT_LIST('p', "platform", "OS/ARCH[/VARIANT]",                                \
+		     "of the image; a comma list, may be repeated (default: this machine's)", \
 		     &(r)->platforms),                                                   \
 	CLI_OPT_FLAG('\0', "all-platforms", "all platforms of the image", &(r)->all_platforms)
 
@@ -47,18 +48,26 @@ int cli_layout_prepare(struct oci_ref *ref, struct err *err);
 struct cli_images {
 	bool bare;
 	struct oci_image **v;
+	struct oci_platform *wanted;	/* each as it was asked for; os "": not by platform */
 	size_t n;
 	struct buf index;		/* bytes of the image index; empty: the ref names an image */
 	struct oci_desc top;		/* of what the reference names */
 };
 
 /*
- * Resolve the wanted platforms of ref; at least one, or an error. bare: without looking
- * for their SOCI indexes.
+ * Resolve the wanted platforms of ref; at least one, or an error. A platform that was asked
+ * for is just that one; without, it is what suits this machine best, or the only image
+ * there is. Of all platforms, each one once. What an index lists and its layout does not
+ * hold is said and taken out of it. bare: without looking for their SOCI indexes.
  */
 int cli_images_resolve(struct oci_client *c, const struct cli_registry *r,
 		       const struct oci_ref *ref, bool bare, struct cli_images *ret,
 		       struct err *err);
+/* Take out of the index, too, what is not to be converted and not wholly in the layout. */
+int cli_images_drop_partial(struct oci_client *c, const struct oci_ref *ref,
+			    struct cli_images *images, struct err *err);
 void cli_images_done(struct cli_images *images);
+/* "lazyerofs: TEXT", as a callback. */
+void cli_images_tell(const char *text);
 
 #endif
