@@ -403,12 +403,16 @@ static int run(struct conversion *v, const char *src, const char *dst, struct er
 		return err_set(err, ERR_UNSUPPORTED, EINVAL,
 			       "%s: the digest of what will be made cannot be known", dst);
 	if (r == 0)
+		r = cli_registry_one_user(&v->w.registry, &v->src, &v->dst, err);
+	if (r == 0)
 		r = oci_client_new(&v->w.client, NULL, &v->c, err);
 	if (r == 0)
 		r = cli_images_resolve(v->c, &v->w.registry, &v->src, false, &v->images, err);
 	if (r == 0 && v->dst.is_layout)
 		r = oci_layout_create(v->dst.dir, err);
 	cli_layout_tag(&v->dst);
+	if (r == 0)
+		r = indexing_check(&v->w, v->c, &v->src, &v->images, &v->dst, err);
 	if (r < 0)
 		return r;
 	v->done = calloc(v->images.n, sizeof(*v->done));

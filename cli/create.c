@@ -41,6 +41,8 @@ static int run(struct indexing *w, const char *name, struct err *err)
 		r = oci_client_new(&w->client, NULL, &c, err);
 	if (r == 0)
 		r = cli_images_resolve(c, &w->registry, &ref, false, &images, err);
+	if (r == 0)
+		r = indexing_check(w, c, &ref, &images, NULL, err);
 	for (size_t i = 0; r == 0 && i < images.n; i++)
 		r = create_one(w, c, &ref, &images, i, err);
 	return r;

@@ -37,15 +37,17 @@ static int for_images(const struct index_args *a, look_fn fn, void *arg, struct 
 {
 	cleanup_(client_freep) struct oci_client *c = NULL;
 	cleanup_(cli_images_done) struct cli_images images = { 0 };
+	struct cli_registry registry = a->registry;
 	struct oci_opts opts;
 	struct oci_ref ref;
 	int r = oci_ref_parse(a->image, &ref, err);
 
-	cli_registry_opts(&a->registry, &opts);
+	if (r == 0)
+		r = cli_registry_opts(&registry, &opts, err);
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);
 	if (r == 0)
-		r = cli_images_resolve(c, &a->registry, &ref, true, &images, err);
+		r = cli_images_resolve(c, &registry, &ref, true, &images, err);
 	for (size_t i = 0; r == 0 && i < images.n; i++) {
 		struct look look = { .c = c, .img = images.v[i] };
 
@@ -94,15 +96,10 @@ static const char *version_of(const json_t *doc)
 			     !strcmp(type, MEDIA_SOCI_V2) ? "v2" : "?";
 }
 
-static void format_platform(const struct oci_platform *p, char ret[96])
-{
-	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
-}
-
 /* --- list ---------------------------------------------------------------------------- */
 
 struct row {
-	char digest[DIGEST_TEXT_SIZE], image[DIGEST_TEXT_SIZE], platform[96], tool[128];
+	char digest[DIGEST_TEXT_SIZE], image[DIGEST_TEXT_SIZE], platform[OCI_PLATFORM_TEXT_SIZE], tool[128];
 	const char *version, *found;
 	uint64_t ztocs, lists, bytes;	/* bytes: of zTOCs and prefetch lists */
 };
@@ -116,7 +113,7 @@ static void fill_row(const struct look *look, uint32_t i, const json_t *doc, str
 			     .found = found_name(look->list.v[i].found) };
 	digest_format(&look->list.v[i].desc.digest, ret->digest);
 	digest_format(&look->img->manifest.digest, ret->image);
-	format_platform(&look->img->platform, ret->platform);
+	oci_platform_format(&look->img->platform, ret->platform);
 	jdoc_clean(tool ? tool : "", ret->tool, sizeof(ret->tool));
 	for (size_t k = 0; k < json_array_size(layers); k++) {
 		struct oci_desc d;

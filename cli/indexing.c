@@ -9,25 +9,44 @@
 #include "base/cleanup.h"
 #include "cli/progress.h"
 #include "cli/ztoc_common.h"
+#include "oci/json.h"
+#include "oci/push.h"
 
 #define PREFETCH_MAX_BYTES (16u << 20)
 
 /* --- options ----------------------------------------------------------------------- */
 
-static int add_path(struct cli_list *list, const char *path)
+static bool is_space(char c)
 {
-	const char **v = reallocarray(list->v, list->n + 1, sizeof(*v));
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
+/* Without space around it; nothing counts for nothing. */
+static int add_path(struct indexing *w, const char *s, size_t n)
+{
+	const char **v;
+
+	for (; n && is_space(*s); s++, n--)
+		;
+	for (; n && is_space(s[n - 1]); n--)
+		;
+	if (n == 0)
+		return 0;
+	v = reallocarray(w->paths.v, w->paths.n + 1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	list->v = v;
-	list->v[list->n++] = path;
+	w->paths.v = v;
+	v[w->paths.n] = strndup(s, n);
+	if (!v[w->paths.n])
+		return -ENOMEM;
+	w->paths.n++;
 	return 0;
 }
 
 static int read_prefetch_json(struct indexing *w, struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT(0);
+	cleanup_json json_t *doc = NULL;
 	const json_t *item;
 	json_error_t why;
 	size_t i;
@@ -35,19 +54,34 @@ static int read_prefetch_json(struct indexing *w, struct err *err)
 
 	if (r < 0)
 		return r;
-	w->prefetch_doc = json_loadb(b.data ? (char *)b.data : "", b.len, 0, &why);
-	if (!json_is_array(w->prefetch_doc))
+	doc = json_loadb(b.data ? (char *)b.data : "", b.len, JSON_DECODE_ANY, &why);
+	if (!json_is_array(doc) && !json_is_null(doc))
 		return err_set(err, ERR_UNSUPPORTED, EINVAL, "%s: not a JSON array of strings%s%s",
-			       w->prefetch_json, w->prefetch_doc ? "" : ": ",
-			       w->prefetch_doc ? "" : why.text);
-	json_array_foreach(w->prefetch_doc, i, item) {
-		if (!json_is_string(item))
+			       w->prefetch_json, doc ? "" : ": ", doc ? "" : why.text);
+	json_array_foreach(doc, i, item) {
+		if (!json_is_string(item) && !json_is_null(item))
 			return err_set(err, ERR_UNSUPPORTED, EINVAL,
 				       "%s: element %zu is not a string", w->prefetch_json, i);
-		if (add_path(&w->prefetch, json_string_value(item)) < 0)
+		if (add_path(w, json_string_value(item), json_string_length(item)) < 0)
 			return err_sys(err, ENOMEM, "%s", w->prefetch_json);
 	}
 	return 0;
+}
+
+/* The options are comma lists, elements of the file are not. */
+static int read_prefetch(struct indexing *w, struct err *err)
+{
+	for (size_t i = 0; i < w->prefetch.n; i++)
+		for (const char *s = w->prefetch.v[i];; s++) {
+			size_t n = strcspn(s, ",");
+
+			if (add_path(w, s, n) < 0)
+				return err_sys(err, ENOMEM, "--prefetch-file");
+			s += n;
+			if (!*s)
+				break;
+		}
+	return w->prefetch_json ? read_prefetch_json(w, err) : 0;
 }
 
 static void warn_path(const char *path)
@@ -82,13 +116,14 @@ int indexing_begin(struct indexing *w, const char *command)
 
 	if (wrong)
 		return cli_misuse(command, "%s", wrong);
-	if (w->prefetch_json && read_prefetch_json(w, &err) < 0)
+	if (read_prefetch(w, &err) < 0)
 		return cli_fail(&err);
 	w->opts.threads = (unsigned)w->threads;
-	w->opts.prefetch = w->prefetch.v;
-	w->opts.nprefetch = w->prefetch.n;
+	w->opts.prefetch = w->paths.v;
+	w->opts.nprefetch = w->paths.n;
 	w->opts.warn = warn_path;
-	cli_registry_opts(&w->registry, &w->client);
+	if (cli_registry_opts(&w->registry, &w->client, &err) < 0)
+		return cli_fail(&err);
 	w->client.stop = cli_stop_flag();
 	w->progress = progress_new("layer");
 	w->opts.watch = progress_watch(w->progress);
@@ -103,9 +138,44 @@ int indexing_begin(struct indexing *w, const char *command)
 
 /* --- work -------------------------------------------------------------------------- */
 
-static void format_platform(const struct oci_platform *p, char ret[96])
+/* Will the layer be read? */
+static bool is_needed(const struct indexing *w, const struct oci_layer *layer,
+		      const struct oci_ref *dst)
 {
-	snprintf(ret, 96, "%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);
+	return dst || (index_is_indexable(layer, &w->opts) && (!layer->has_ztoc || w->opts.force));
+}
+
+static int check_layer(const struct indexing *w, struct oci_client *c,
+		       const struct oci_ref *src, const struct oci_image *img, uint32_t i,
+		       const struct oci_ref *dst, struct err *err)
+{
+	const struct oci_desc *desc = &img->layers[i].desc;
+	char platform[OCI_PLATFORM_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
+	int r = 1;
+
+	if (is_needed(w, &img->layers[i], dst))
+		r = oci_blob_exists(c, src, desc, err);
+	if (r == 0 && dst)
+		r = oci_blob_exists(c, dst, desc, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	oci_platform_format(&img->platform, platform);
+	digest_format(&desc->digest, digest);
+	return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s: layer %u of %u, %s, is not in the layout, "
+		       "or not of its size", platform, i + 1, img->nlayers, digest);
+}
+
+int indexing_check(const struct indexing *w, struct oci_client *c, const struct oci_ref *src,
+		   struct cli_images *images, const struct oci_ref *dst, struct err *err)
+{
+	int r = 0;
+
+	if (!src->is_layout)
+		return 0;
+	for (size_t i = 0; i < images->n; i++)
+		for (uint32_t k = 0; r == 0 && k < images->v[i]->nlayers; k++)
+			r = check_layer(w, c, src, images->v[i], k, dst, err);
+	return r < 0 || !dst ? r : cli_images_drop_partial(c, src, images, err);
 }
 
 int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci_image *img,
@@ -114,12 +184,12 @@ int indexing_run(struct indexing *w, const struct oci_ref *src, const struct oci
 {
 	bool is_v1 = w->opts.version == SOCI_INDEX_V1;
 	struct err e = ERR_INIT;
-	char platform[96];
+	char platform[OCI_PLATFORM_TEXT_SIZE];
 	int r = index_make(&w->client, src, img, dst, is_v1 ? &img->manifest : NULL, &w->opts, ret,
 			   &e);
 
 	if (r == -ENODATA && ++w->nskipped < n) {
-		format_platform(&img->platform, platform);
+		oci_platform_format(&img->platform, platform);
 		cli_warn("%s: %s", platform, e.text);
 		return 1;
 	}
@@ -161,12 +231,12 @@ static json_t *layer_json(const struct oci_layer *layer, const struct index_resu
 static int report_json(struct indexing *w, const struct oci_image *img,
 		       const struct oci_desc *manifest, const struct index_result *res)
 {
-	char platform[96], digest[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
+	char platform[OCI_PLATFORM_TEXT_SIZE], digest[DIGEST_TEXT_SIZE], index[DIGEST_TEXT_SIZE];
 	json_t *layers = json_array();
 
 	for (uint32_t i = 0; i < res->nlayers; i++)
 		json_array_append_new(layers, layer_json(&img->layers[i], res, i));
-	format_platform(&img->platform, platform);
+	oci_platform_format(&img->platform, platform);
 	digest_format(&manifest->digest, digest);
 	digest_format(&res->desc.digest, index);
 	return json_array_append_new(
@@ -201,7 +271,7 @@ static int report_table(struct indexing *w, const struct oci_image *img,
 	static const char *const heads[] = { "LAYER",   ">SIZE",  "STATE",
 					     ">ZTOC", ">SPANS", ">ENTRIES" };
 	struct cli_table *t = cli_table_new(heads, 6);
-	char digest[DIGEST_TEXT_SIZE], platform[96];
+	char digest[DIGEST_TEXT_SIZE], platform[OCI_PLATFORM_TEXT_SIZE];
 	uint32_t n = 0;
 	int rc;
 
@@ -209,7 +279,7 @@ static int report_table(struct indexing *w, const struct oci_image *img,
 		n += has_ztoc(res, i);
 		add_row(t, &img->layers[i], res, i);
 	}
-	format_platform(&img->platform, platform);
+	oci_platform_format(&img->platform, platform);
 	digest_format(&manifest->digest, digest);
 	printf("image  %s  %s\n", digest, platform);
 	rc = cli_table_print(t, stdout);
@@ -249,8 +319,10 @@ int indexing_end(struct indexing *w, int r, const struct err *err)
 void indexing_done(struct indexing *w)
 {
 	cli_list_done(&w->prefetch);
+	for (size_t i = 0; i < w->paths.n; i++)
+		free((char *)w->paths.v[i]);
+	cli_list_done(&w->paths);
 	cli_list_done(&w->registry.platforms);
-	json_decref(w->prefetch_doc);
 	json_decref(w->report);
 	progress_free(w->progress);
 	index_memo_free(w->opts.memo);

@@ -19,8 +19,8 @@ struct indexing {
 	struct index_opts opts;
 	uint64_t threads;
 	const char *compat, *prefetch_json, *optimizations;
-	struct cli_list prefetch;
-	json_t *prefetch_doc;		/* owns the strings that prefetch borrows */
+	struct cli_list prefetch;	/* the options, */
+	struct cli_list paths;		/* and what they say; owns its strings */
 	bool json;
 	json_t *report;			/* with --json: one entry per image */
 	struct progress *progress;
@@ -39,7 +39,7 @@ struct indexing {
 	CLI_OPT_SIZE('\0', "min-layer-size", "BYTES", "smaller layers get no zTOC (10M)", \
 		     &(w)->opts.min_layer_bytes),                                        \
 	CLI_OPT_LIST('\0', "prefetch-file", "PATH",                                       \
-		     "file to fetch first when the image is mounted; may be repeated",   \
+		     "file to fetch first when the image is mounted; a comma list, may be repeated", \
 		     &(w)->prefetch),                                                    \
 	CLI_OPT_STR('\0', "prefetch-files-json", "FILE", "the same, as a JSON array of strings", \
 		    &(w)->prefetch_json),                                                \
@@ -65,6 +65,13 @@ struct indexing {
 		     "upload in pieces of this size (default: whole layers)",            \
 		     &(w)->opts.chunk_bytes)
 
+/*
+ * Before anything is read or made: where src is a layout, does it hold all layers that are
+ * wanted of it? With dst (of a conversion) platforms that are to stay as they are, and are
+ * not wholly there, leave the index of images.
+ */
+int indexing_check(const struct indexing *w, struct oci_client *c, const struct oci_ref *src,
+		   struct cli_images *images, const struct oci_ref *dst, struct err *err);
 /* Check and complete the options: -1, or the exit code. */
 int indexing_begin(struct indexing *w, const char *command);
 /*

@@ -190,6 +190,15 @@ static int misuse_option(const struct cli_usage *usage, const char *what, const 
 	return cli_misuse(usage->command, "%s: %s", what, word);
 }
 
+/* took: the last option that got a word of its own; a path is no host. */
+static int too_few(const struct cli_usage *usage, const struct cli_opt *took, const char *word)
+{
+	if (!took || strncmp(took->arg, "HOST", 4) || !strchr(word, '/'))
+		return cli_misuse(usage->command, "too few arguments, expected %s", usage->args);
+	return cli_misuse(usage->command, "too few arguments, expected %s; '%s' went to --%s=%s, %s",
+			  usage->args, word, took->name, took->arg, took->help);
+}
+
 static const struct cli_opt *find_option(const struct cli_opt *opts, int c)
 {
 	if (c >= OPT_LONG_BASE)
@@ -202,8 +211,10 @@ static const struct cli_opt *find_option(const struct cli_opt *opts, int c)
 
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_args *ret)
 {
+	const struct cli_opt *took = NULL;
 	struct option longs[MAX_OPTS + 2];
 	char letters[2 * MAX_OPTS + 4];
+	const char *word = NULL;
 	int c;
 
 	build_tables(usage->opts, longs, letters);
@@ -224,11 +235,15 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_a
 		if (set_option(o, optarg) < 0)
 			return cli_misuse(usage->command, "bad value for --%s: '%s'", o->name,
 					  optarg);
+		if (optarg && optarg == argv[optind - 1]) {
+			took = o;
+			word = optarg;
+		}
 	}
 	ret->v = argv + optind;
 	ret->n = argc - optind;
 	if (ret->n < usage->min_args)
-		return cli_misuse(usage->command, "too few arguments, expected %s", usage->args);
+		return too_few(usage, took, word);
 	if (usage->max_args >= 0 && ret->n > usage->max_args)
 		return cli_misuse(usage->command, "unexpected argument '%s'",
 				  ret->v[usage->max_args]);

@@ -20,7 +20,7 @@ DEFINE_CLEANUP(struct progress *, progress_free, progress_freep)
 
 struct push_args {
 	struct cli_registry registry;
-	const char *src, *dst, *platform;
+	const char *src, *dst;
 	uint64_t threads, chunk_bytes;
 	bool json;
 };
@@ -51,15 +51,32 @@ static int report(const struct push_args *a, const struct oci_desc *top,
 	return CLI_OK;
 }
 
-static int run(const struct push_args *a, struct err *err)
+/* *src becomes the image of the one platform that was asked for. */
+static int choose(struct oci_client *c, const struct cli_registry *reg, struct oci_ref *src,
+		  struct err *err)
+{
+	cleanup_(cli_images_done) struct cli_images images = { 0 };
+	struct oci_ref from = *src;
+	int r = cli_images_resolve(c, reg, &from, true, &images, err);
+
+	if (r < 0)
+		return r;
+	if (images.n != 1)
+		return err_set(err, ERR_UNSUPPORTED, EINVAL, "one platform can be pushed alone, or "
+			       "all of them");
+	copy_ref_by_digest(&from, &images.v[0]->manifest.digest, src);
+	return 0;
+}
+
+static int run(struct push_args *a, struct err *err)
 {
 	cleanup_(client_freep) struct oci_client *c = NULL;
 	cleanup_(progress_freep) struct progress *progress = progress_new("blob");
 	struct oci_opts opts;
 	const struct copy_opts copts = { .client = &opts, .threads = (unsigned)a->threads,
 					 .chunk_bytes = a->chunk_bytes,
-					 .watch = progress_watch(progress) };
-	struct oci_platform platform;
+					 .watch = progress_watch(progress),
+					 .tell = cli_images_tell };
 	struct oci_ref src, dst;
 	struct oci_desc top;
 	struct copy_stats stats = { 0 };
@@ -67,17 +84,19 @@ static int run(const struct push_args *a, struct err *err)
 
 	if (r == 0)
 		r = oci_ref_parse(a->dst, &dst, err);
-	if (r == 0 && a->platform)
-		r = oci_platform_parse(a->platform, &platform, err);
-	cli_registry_opts(&a->registry, &opts);
+	if (r == 0)
+		r = cli_registry_one_user(&a->registry, &src, &dst, err);
+	if (r == 0)
+		r = cli_registry_opts(&a->registry, &opts, err);
 	opts.stop = cli_stop_flag();
 	if (r == 0)
 		r = oci_client_new(&opts, NULL, &c, err);
+	if (r == 0 && a->registry.platforms.n)
+		r = choose(c, &a->registry, &src, err);
 	if (r == 0)
 		cli_layout_tag(&dst);
 	if (r == 0)
-		r = copy_image(c, &src, &dst, a->platform ? &platform : NULL, &copts, &stats, &top,
-			       err);
+		r = copy_image(c, &src, &dst, &copts, &stats, &top, err);
 	return r < 0 ? r : report(a, &top, &stats);
 }
 
@@ -85,8 +104,9 @@ int cmd_push(int argc, char **argv)
 {
 	struct push_args a = { 0 };
 	const struct cli_opt opts[] = {
-		CLI_OPT_STR('p', "platform", "OS/ARCH",
-			    "only this image of an image index (default: all of it)", &a.platform),
+		CLI_OPT_LIST('p', "platform", "OS/ARCH[/VARIANT]",
+			     "only this image of an image index (default: all of it)",
+			     &a.registry.platforms),
 		CLI_OPT_SIZE('\0', "chunk-size", "BYTES",
 			     "upload in pieces of this size (default: whole blobs)",
 			     &a.chunk_bytes),
@@ -106,13 +126,16 @@ int cmd_push(int argc, char **argv)
 	struct err err = ERR_INIT;
 	int rc = cli_parse(&usage, argc, argv, &args);
 
-	if (rc >= 0)
+	if (rc < 0 && a.threads > 64)
+		rc = cli_misuse(usage.command, "--threads is out of range");
+	if (rc >= 0) {
+		cli_list_done(&a.registry.platforms);
 		return rc;
-	if (a.threads > 64)
-		return cli_misuse(usage.command, "--threads is out of range");
+	}
 	a.src = args.v[0];
 	a.dst = args.v[1];
 	rc = run(&a, &err);
+	cli_list_done(&a.registry.platforms);
 	if (rc == -ECANCELED)
 		return cli_failf("interrupted: %s does not name the image", a.dst);
 	return rc < 0 ? cli_fail(&err) : rc;

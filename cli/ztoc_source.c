@@ -26,7 +26,7 @@ bool ztoc_source_misuse(const struct ztoc_source *s, const char *command)
 	const struct cli_registry *r = &s->registry;
 
 	if (s->image || !(s->platform || r->plain_http || r->ca_file || r->docker_config ||
-			  r->hosts_dirs))
+			  r->hosts_dirs || r->user || r->insecure))
 		return false;
 	cli_misuse(command, "--platform and the options for registries go with --image");
 	return true;
@@ -54,7 +54,9 @@ static int open_image(struct ztoc_source *s, struct err *err)
 		return r;
 	if (s->platform)
 		registry.platforms = (struct cli_list){ &s->platform, 1 };
-	cli_registry_opts(&registry, &opts);
+	r = cli_registry_opts(&registry, &opts, err);
+	if (r < 0)
+		return r;
 	s->stop = opts.stop = cli_stop_flag();
 	r = oci_client_new(&opts, NULL, &s->client, err);
 	if (r == 0)

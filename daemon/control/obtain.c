@@ -342,6 +342,7 @@ int obtain_start(const struct obtain_opts *opts, const struct obtain_request *re
 		free(o);
 		return r;
 	}
+	oci_platform_normalize(&p);
 	oci_ref_format(&ref, o->req.reference, sizeof(o->req.reference));
 	snprintf(o->req.platform, sizeof(o->req.platform), "%s/%s%s%s", p.os, p.arch,
 		 p.variant[0] ? "/" : "", p.variant);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "index/present.h"
 #include "index/workers.h"
+#include "oci/manifest.h"
 #include "oci/push.h"
 #include "oci/soci_write.h"
 #include "oci/transfer.h"
@@ -194,38 +196,53 @@ int copy_run(struct copy *k, const struct copy_opts *opts, struct copy_stats *re
 
 /* --- one image ----------------------------------------------------------------------- */
 
-/* The digest of what is wanted behind src. */
-static int find_top(struct oci_client *c, const struct oci_ref *src,
-		    const struct oci_platform *platform, struct digest *ret, struct err *err)
+static bool has_image(const json_t *index)
 {
-	cleanup_buf struct buf bytes = BUF_INIT(COPY_MAX_DOC_BYTES);
-	struct oci_image *img = NULL;
-	struct oci_desc desc;
-	int r;
+	const json_t *e;
+	size_t i;
 
-	if (platform) {
-		r = oci_image_get(c, src, platform, &img, err);
-		if (r == 0)
-			*ret = img->manifest.digest;
-		oci_image_free(img);
-		return r;
-	}
-	r = oci_manifest_get(c, src, &bytes, &desc, err);
+	json_array_foreach(json_object_get(index, "manifests"), i, e)
+		if (manifest_is_image_entry(e))
+			return true;
+	return false;
+}
+
+/* Plans what hangs on the document that src names; of a list, what is there of it. */
+static int add_top(struct copy *k, const struct oci_desc *top, struct buf *bytes,
+		   const struct copy_opts *opts, struct err *err)
+{
+	const struct present_opts popts = { .whole = true, .tell = opts->tell };
+	cleanup_json json_t *doc = NULL;
+	enum manifest_kind kind;
+	int r = jdoc_parse(bytes->data, bytes->len, "manifest", &doc, err);
+
 	if (r == 0)
-		*ret = desc.digest;
-	return r;
+		r = manifest_kind_of(doc, top->media_type, "manifest", &kind, err);
+	if (r < 0)
+		return r;
+	if (kind == MANIFEST_IMAGE)
+		return copy_add(k, &top->digest, err);
+	r = present_filter(k->c, k->src, &popts, bytes, err);
+	if (r > 0) {
+		json_decref(TAKE_PTR(doc));
+		r = jdoc_parse(bytes->data, bytes->len, "image index", &doc, err);
+		if (r == 0 && !has_image(doc))
+			r = err_set(err, ERR_UNSUPPORTED, ENOENT, "the layout holds none of the "
+				    "images that it lists");
+	}
+	return r < 0 ? r : copy_add_list(k, doc, err);
 }
 
 int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-	       const struct oci_platform *platform, const struct copy_opts *opts,
-	       struct copy_stats *stats, struct oci_desc *ret, struct err *err)
+	       const struct copy_opts *opts, struct copy_stats *stats, struct oci_desc *ret,
+	       struct err *err)
 {
+	cleanup_buf struct buf bytes = BUF_INIT(COPY_MAX_DOC_BYTES);
 	cleanup_(copy_freep) struct copy *k = NULL;
-	const struct copy_doc *top = NULL;
-	struct digest digest;
-	int r = find_top(c, src, platform, &digest, err);
+	struct oci_desc top;
+	int r = oci_manifest_get(c, src, &bytes, &top, err);
 
-	if (r == 0 && dst->has_digest && !digest_is_equal(&dst->digest, &digest))
+	if (r == 0 && dst->has_digest && !digest_is_equal(&dst->digest, &top.digest))
 		return err_set(err, ERR_UNSUPPORTED, EINVAL,
 			       "the source is not what the destination's digest says");
 	if (r == 0 && dst->is_layout)
@@ -233,14 +250,8 @@ int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci
 	if (r == 0)
 		r = copy_new(c, src, dst, &k, err);
 	if (r == 0)
-		r = copy_add(k, &digest, err);
+		r = add_top(k, &top, &bytes, opts, err);
 	if (r == 0)
 		r = copy_run(k, opts, stats, err);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; !top; i++)
-		if (digest_is_equal(&k->docs[i].desc.digest, &digest))
-			top = &k->docs[i];
-	return oci_manifest_put(c, dst, top->desc.media_type, top->bytes.data, top->bytes.len, ret,
-				err);
+	return r < 0 ? r : oci_manifest_put(c, dst, top.media_type, bytes.data, bytes.len, ret, err);
 }

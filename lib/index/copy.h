@@ -14,6 +14,7 @@
 
 #include "index/watch.h"
 #include "oci/image.h"
+#include "oci/json.h"
 
 struct copy_stats {
 	uint32_t images, indexes;	/* image manifests; SOCI indexes of either version */
@@ -27,6 +28,8 @@ struct copy_opts {
 	unsigned threads;		/* 0: one per core */
 	uint64_t chunk_bytes;		/* as in struct oci_transfer */
 	const struct index_watch *watch;	/* of the blobs, or NULL */
+	/* copy_image(): what a layout lists and does not hold, or NULL. */
+	void (*tell)(const char *text);
 };
 
 struct copy;
@@ -43,6 +46,8 @@ void copy_free(struct copy *k);
 int copy_add(struct copy *k, const struct digest *digest, struct err *err);
 /* The same for what is known to be no image with indexes (attestations). */
 int copy_add_bare(struct copy *k, const struct digest *digest, struct err *err);
+/* All that an index of images lists; the index itself does not go. */
+int copy_add_list(struct copy *k, const json_t *index, struct err *err);
 /* A manifest that is not at src, while its blobs are; media type: OCI's. *ret: of it. */
 int copy_add_manifest(struct copy *k, const void *data, size_t len, struct oci_desc *ret,
 		      struct err *err);
@@ -52,13 +57,13 @@ int copy_run(struct copy *k, const struct copy_opts *opts, struct copy_stats *re
 	     struct err *err);
 
 /*
- * What src names: an image, or an index of images with all that it lists. platform (may be
- * NULL): of an index of images only that one. dst's tag is set last; a layout that is not
- * there is made. *ret: what dst names then.
+ * What src names: an image, or an index of images with all that it lists. dst's tag is set
+ * last; a layout that is not there is made. What a layout lists and does not hold is left
+ * out of the index, which gets another digest then. *ret: what dst names in the end.
  */
 int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci_ref *dst,
-	       const struct oci_platform *platform, const struct copy_opts *opts,
-	       struct copy_stats *stats, struct oci_desc *ret, struct err *err);
+	       const struct copy_opts *opts, struct copy_stats *stats, struct oci_desc *ret,
+	       struct err *err);
 /* ref by digest, without its tag. */
 void copy_ref_by_digest(const struct oci_ref *ref, const struct digest *digest,
 			struct oci_ref *ret);

@@ -270,3 +270,8 @@ int copy_add_blob(struct copy *k, const struct oci_desc *desc, struct err *err)
 {
 	return add_blob(k, desc, true, err);
 }
+
+int copy_add_list(struct copy *k, const json_t *index, struct err *err)
+{
+	return add_list(k, index, LOOK_IMAGE, 0, err);
+}

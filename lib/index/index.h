@@ -50,6 +50,9 @@ struct index_opts {
 	void (*warn)(const char *path);
 };
 
+/* Does a layer of this type and size get a zTOC? */
+bool index_is_indexable(const struct oci_layer *layer, const struct index_opts *opts);
+
 struct index_layer_result {
 	enum index_state state;		/* BUILT, REUSED, SKIPPED_* */
 	struct oci_desc ztoc;		/* BUILT, REUSED */

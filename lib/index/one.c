@@ -11,6 +11,7 @@
 
 /* Of a zTOC that exists already; larger ones are built anew. */
 #define REUSE_MAX_BYTES (256u << 20)
+#define NONDISTRIBUTABLE "application/vnd.oci.image.layer.nondistributable."
 
 DEFINE_CLEANUP(struct ztoc *, ztoc_free, ztoc_freep)
 
@@ -33,6 +34,22 @@ static int layer_progress(void *arg, uint64_t bytes)
 	return workers_is_stopped(watch->workers) ? -ECANCELED : 0;
 }
 
+/*
+ * soci 0.10 to 0.13 stopped at the end of the first gzip member, and called itself like
+ * later ones. Then the last span is all the rest; one that is longer than a span, which a
+ * huge deflate block makes too, is not trusted.
+ */
+static bool may_lack_members(const struct ztoc *z, uint64_t span_size)
+{
+	uint32_t n = ztoc_span_count(z);
+	struct ztoc_span last;
+
+	if (ztoc_compression(z) != ZTOC_GZIP || n == 0)
+		return false;
+	ztoc_span_get(z, n - 1, &last);
+	return last.out_end - last.out_start > span_size;
+}
+
 /* Would we build the same? Span size and tool decide; both are inside the zTOC. */
 static bool is_as_wanted(const struct index_work *w, const struct ztoc *z)
 {
@@ -40,8 +57,10 @@ static bool is_as_wanted(const struct index_work *w, const struct ztoc *z)
 	const char *tool = soci_build_tool(w->opts->compat);
 	struct ztoc_str have = ztoc_build_tool(z);
 
-	return ztoc_span_size(z) == span_size && have.len == strlen(tool) &&
-	       !memcmp(have.s, tool, have.len);
+	if (ztoc_span_size(z) != span_size || have.len != strlen(tool) ||
+	    memcmp(have.s, tool, have.len))
+		return false;
+	return w->opts->compat == SOCI_COMPAT_0_1 || !may_lack_members(z, span_size);
 }
 
 static bool has_prefix(struct ztoc_str s, const char *prefix)
@@ -51,13 +70,13 @@ static bool has_prefix(struct ztoc_str s, const char *prefix)
 	return s.len >= n && !memcmp(s.s, prefix, n);
 }
 
+/* By its end alone, as soci does: "x.wh..wh..opq" is one, too. */
 static bool is_opaque_mark(struct ztoc_str name)
 {
 	static const char mark[] = ".wh..wh..opq";
 	size_t n = sizeof(mark) - 1;
 
-	return name.len >= n && !memcmp(name.s + name.len - n, mark, n) &&
-	       (name.len == n || name.s[name.len - n - 1] == '/');
+	return name.len >= n && !memcmp(name.s + name.len - n, mark, n);
 }
 
 /* soci's condition for com.amazon.soci.disable-xattrs. */
@@ -172,6 +191,19 @@ static int copy(struct index_work *w, struct watch *watch, struct oci_client *c,
 	return oci_blob_transfer(c, &t, NULL, err);
 }
 
+/* What soci makes a zTOC of. A layer without compression that may not be distributed is not. */
+static bool is_indexed_type(const struct oci_layer *layer)
+{
+	return layer->kind == OCI_LAYER_GZIP ||
+	       (layer->kind == OCI_LAYER_TAR &&
+		strncmp(layer->desc.media_type, NONDISTRIBUTABLE, strlen(NONDISTRIBUTABLE)));
+}
+
+bool index_is_indexable(const struct oci_layer *layer, const struct index_opts *opts)
+{
+	return is_indexed_type(layer) && layer->desc.size >= opts->min_layer_bytes;
+}
+
 int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
 	      uint32_t number, struct err *err)
 {
@@ -181,7 +213,7 @@ int index_one(struct index_work *w, const struct workers *workers, struct oci_cl
 	int r = 0;
 
 	set_state(w, number, INDEX_INDEXING);
-	if (layer->kind != OCI_LAYER_GZIP && layer->kind != OCI_LAYER_TAR) {
+	if (!is_indexed_type(layer)) {
 		state = layer->kind == OCI_LAYER_ZSTD ? INDEX_SKIPPED_ZSTD : INDEX_SKIPPED_TYPE;
 	} else if (layer->desc.size < w->opts->min_layer_bytes) {
 		state = INDEX_SKIPPED_SMALL;

@@ -2,9 +2,10 @@
 /*
  * prefetch.c - paths -> lists of spans to fetch first.
  *
- * As upstream does it: the topmost layer that has the path wins, and the end of a file
- * counts to the span that holds the byte after it. Other than there, names are compared
- * cleaned ("./a", "/a" and "a" are one path), so that layers made with "./" match.
+ * As upstream does it: the topmost layer that has the path wins, the end of a file counts to
+ * the span that holds the byte after it, and a layer that an image lists twice has its list
+ * twice. Other than there, "./a" and "/a" in a tar are the path "a", so that layers made
+ * with "./" match, and of several entries of one name the last counts, which is the file.
  */
 #include "index/private.h"
 
@@ -18,7 +19,8 @@ struct ranges {
 	uint32_t n, cap;
 };
 
-static struct ztoc_str clean(struct ztoc_str s)
+/* A name of a tar without what stands before the path. */
+static struct ztoc_str strip(struct ztoc_str s)
 {
 	for (;;) {
 		if (s.len && s.s[0] == '/') {
@@ -28,12 +30,31 @@ static struct ztoc_str clean(struct ztoc_str s)
 			s.s += 2;
 			s.len -= 2;
 		} else {
-			break;
+			return s;
 		}
 	}
-	while (s.len && s.s[s.len - 1] == '/')
-		s.len--;
-	return s;
+}
+
+/* Beneath the root, without empty parts, ".", ".." and '/' at either end; in place. */
+static void clean(char *path)
+{
+	char *out = path;
+
+	for (const char *s = path; *s;) {
+		size_t n = strcspn(s, "/");
+
+		if (n == 2 && s[0] == '.' && s[1] == '.') {
+			while (out > path && *--out != '/')
+				;
+		} else if (n && !(n == 1 && s[0] == '.')) {
+			if (out > path)
+				*out++ = '/';
+			memmove(out, s, n);
+			out += n;
+		}
+		s += n + (s[n] == '/');
+	}
+	*out = '\0';
 }
 
 static int add_range(struct ranges *r, uint32_t start, uint32_t end, struct err *err)
@@ -51,17 +72,19 @@ static int add_range(struct ranges *r, uint32_t start, uint32_t end, struct err 
 	return 0;
 }
 
-static struct index_hit look_up(const struct ztoc *z, const char *text)
+static struct index_hit look_up(const struct ztoc *z, const char *path)
 {
-	struct ztoc_str path = clean((struct ztoc_str){ text, (uint32_t)strlen(text) });
+	size_t len = strlen(path);
 
+	if (len == 0)
+		return (struct index_hit){ false, 0, 0 };
 	for (uint64_t i = ztoc_entry_count(z); i-- > 0;) {	/* the last of a name counts */
 		struct ztoc_entry e;
 		struct ztoc_str name;
 
 		ztoc_entry_get(z, i, &e);
-		name = clean(e.name);
-		if (name.len == path.len && !memcmp(name.s, path.s, path.len))
+		name = strip(e.name);
+		if (name.len == len && !memcmp(name.s, path, len))
 			return (struct index_hit){ true, ztoc_span_find(z, e.offset),
 						   ztoc_span_find(z, e.offset + e.size) };
 	}
@@ -75,20 +98,27 @@ int index_prefetch_find(struct index_work *w, uint32_t number, const struct ztoc
 				 sizeof(**w->hits));
 	if (!w->hits[number])
 		return err_sys(err, ENOMEM, "prefetch list");
-	for (size_t i = 0; i < w->opts->nprefetch; i++)
-		w->hits[number][i] = look_up(z, w->opts->prefetch[i]);
+	for (size_t i = 0; i < w->opts->nprefetch; i++) {
+		cleanup_free char *path = strdup(w->opts->prefetch[i]);
+
+		if (!path)
+			return err_sys(err, ENOMEM, "prefetch list");
+		clean(path);
+		w->hits[number][i] = look_up(z, path);
+	}
 	return 0;
 }
 
-/* Path number `path` to the list of the topmost layer that has it. */
+/* Path number `path` to the list of the topmost layer that has it, the first of its digest. */
 static int place_path(const struct index_work *w, struct ranges *ranges, size_t path,
 		      struct err *err)
 {
 	for (uint32_t i = w->img->nlayers; i-- > 0;) {
-		const struct index_hit *hit = w->hits[i] ? &w->hits[i][path] : NULL;
+		uint32_t first = w->first[i];
+		const struct index_hit *hit = w->hits[first] ? &w->hits[first][path] : NULL;
 
 		if (hit && hit->is_found)
-			return add_range(&ranges[i], hit->start_span, hit->end_span, err);
+			return add_range(&ranges[first], hit->start_span, hit->end_span, err);
 	}
 	if (w->opts->warn)
 		w->opts->warn(w->opts->prefetch[path]);
@@ -121,9 +151,9 @@ int index_prefetch(struct index_work *w, struct oci_client *c,
 	for (size_t i = 0; r == 0 && i < w->opts->nprefetch; i++)
 		r = place_path(w, ranges, i, err);
 	for (uint32_t i = 0; r == 0 && i < w->img->nlayers; i++) {
-		if (!ranges[i].n)
+		if (!ranges[w->first[i]].n)
 			continue;
-		r = put_list(w, c, i, &ranges[i], &layers[*n], err);
+		r = put_list(w, c, i, &ranges[w->first[i]], &layers[*n], err);
 		if (r == 0)
 			(*n)++;
 	}

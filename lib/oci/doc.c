@@ -207,12 +207,13 @@ static int layout_manifest(struct oci_repo *repo, const char *tag,
 	if (digest)
 		d.digest = *digest;
 	else
-		r = layout_resolve(repo, tag, &d, err);
+		r = layout_resolve(repo, tag, &d, b, err);
 	if (r == 0)
 		r = doc_blob(repo, &d, b, err);
-	if (r == 0)
-		*ret = d;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = d;
+	return 0;
 }
 
 static int registry_manifest(struct oci_repo *repo, const char *tag,

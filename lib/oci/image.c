@@ -80,7 +80,7 @@ static int find_manifest(struct oci_repo *repo, struct oci_image *img,
 			*ret = TAKE_PTR(doc);
 			return 0;
 		}
-		r = manifest_choose(doc, platform, what, &want, err);
+		r = manifest_choose(doc, platform, MANIFEST_NEAREST, what, NULL, &want, err);
 		if (r < 0)
 			return r;
 		digest = &want.digest;

@@ -13,7 +13,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "oci/beneath.h"
+#include "oci/index.h"
 #include "oci/json.h"
+#include "oci/manifest.h"
 
 #define CHUNK_BYTES 262144u
 
@@ -339,6 +341,39 @@ static const json_t *only_image(const json_t *entries)
 	return found;
 }
 
+/* Of several entries, some with a platform, none has a name: they are the images of one. */
+static bool is_flat(const json_t *entries)
+{
+	bool named = false, has_platform = false;
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(entries, i, e) {
+		named |= jdoc_annotation(e, LAYOUT_REF_NAME) != NULL;
+		has_platform |= manifest_is_image_entry(e) && json_object_get(e, "platform");
+	}
+	return !named && has_platform;
+}
+
+static int flat_index(json_t *doc, struct oci_desc *ret, struct buf *own, struct err *err)
+{
+	json_t *entries = json_object_get(doc, "manifests");
+	cleanup_free char *text = NULL;
+	struct oci_desc desc;
+
+	for (size_t i = json_array_size(entries); i-- > 0;)
+		if (index_is_candidate(json_array_get(entries, i), &desc))
+			json_array_remove(entries, i);
+	if (!jdoc_str(doc, "mediaType"))
+		json_object_set_new(doc, "mediaType", json_string(MEDIA_OCI_INDEX));
+	text = json_dumps(doc, JSON_COMPACT);
+	if (!text || buf_add_str(own, text) < 0)
+		return err_sys(err, ENOMEM, "index.json");
+	*ret = (struct oci_desc){ .size = own->len };
+	digest_of(own->data, own->len, &ret->digest);
+	return 1;
+}
+
 const json_t *layout_entry(const json_t *index, const char *tag)
 {
 	const json_t *entries = json_object_get(index, "manifests"), *e, *found = NULL;
@@ -355,7 +390,7 @@ const json_t *layout_entry(const json_t *index, const char *tag)
 }
 
 int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
-		   struct err *err)
+		   struct buf *own, struct err *err)
 {
 	const char *want = *tag ? tag : "latest";
 	cleanup_json json_t *doc = NULL;
@@ -367,6 +402,8 @@ int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
 	if (r < 0)
 		return r;
 	found = layout_entry(doc, tag);
+	if (!found && !*tag && is_flat(json_object_get(doc, "manifests")))
+		return flat_index(doc, ret, own, err);
 	if (!found) {
 		list_tags(json_object_get(doc, "manifests"), tags, sizeof(tags));
 		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%.200s/index.json has no image \"%s\" "

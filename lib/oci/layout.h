@@ -23,11 +23,13 @@ int layout_read_start(struct oci_repo *repo, const struct oci_desc *desc, uint64
 /* index.json, parsed. */
 int layout_index(struct oci_repo *repo, json_t **ret, struct err *err);
 /*
- * The descriptor that tag names; tag "": "latest", or the only one there is. Kind
+ * The descriptor that tag names; tag "": "latest", or the only one there is. 1: index.json
+ * is itself the index of images (of several, none of them tagged, as go-containerregistry
+ * writes it); its text, without the SOCI indexes v1 that were put beside, goes to own. Kind
  * UNSUPPORTED/ENOENT if there is none.
  */
 int layout_resolve(struct oci_repo *repo, const char *tag, struct oci_desc *ret,
-		   struct err *err);
+		   struct buf *own, struct err *err);
 
 /*
  * The entry of index.json (parsed) that tag names, borrowed: tag "": "latest", or the only

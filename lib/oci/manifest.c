@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "oci/soci_write.h"
+
 static bool is_index_type(const char *t)
 {
 	return !strcmp(t, MEDIA_OCI_INDEX) || !strcmp(t, MEDIA_DOCKER_LIST);
@@ -57,35 +59,35 @@ int manifest_kind_of(const json_t *doc, const char *media_type, const char *what
 
 /* --- platforms ----------------------------------------------------------------------- */
 
-/* Ways to say "the ordinary one". */
-static const char *normal_variant(const char *arch, const char *variant)
+/*
+ * How well an entry suits: 0 not at all. A machine runs lower variants than its own; what
+ * says no variant is made for many machines.
+ */
+static unsigned score(const struct oci_platform *want, const struct oci_platform *have,
+		      enum manifest_fit fit)
 {
-	if ((!strcmp(arch, "arm64") && !strcmp(variant, "v8")) ||
-	    (!strcmp(arch, "amd64") && !strcmp(variant, "v1")))
-		return "";
-	return variant;
-}
+	struct oci_platform w = *want, h = *have;
 
-/* How well an entry suits: 0 not at all. A machine runs lower variants than its own. */
-static unsigned score(const struct oci_platform *want, const struct oci_platform *have)
-{
-	const char *w = normal_variant(want->arch, want->variant);
-	const char *h = normal_variant(have->arch, have->variant);
-
-	if (strcmp(want->os, have->os) || strcmp(want->arch, have->arch))
+	oci_platform_normalize(&w);
+	oci_platform_normalize(&h);
+	if (strcmp(w.os, h.os) || strcmp(w.arch, h.arch))
 		return 0;
-	if (!strcmp(w, h))
+	if (!strcmp(w.variant, h.variant))
 		return 100;
-	if (!*h)
+	if (fit == MANIFEST_EXACT)
+		return 0;
+	/* arm without variant means v7, but many an old v6 image does not say so. */
+	if (!*h.variant || (!*have->variant && !strcmp(have->arch, "arm")))
 		return 50;
-	if (!*w)
+	if (!*w.variant)
 		return 10;
-	if (w[0] == 'v' && h[0] == 'v' && !w[2] && !h[2] && h[1] < w[1])
-		return 60u + (unsigned)(h[1] & 15);
+	if (w.variant[0] == 'v' && h.variant[0] == 'v' && !w.variant[2] && !h.variant[2] &&
+	    h.variant[1] < w.variant[1])
+		return 60u + (unsigned)(h.variant[1] & 15);
 	return 0;
 }
 
-static int entry_platform(const json_t *entry, struct oci_platform *ret)
+int manifest_entry_platform(const json_t *entry, struct oci_platform *ret)
 {
 	const json_t *p = json_object_get(entry, "platform");
 
@@ -96,32 +98,127 @@ static int entry_platform(const json_t *entry, struct oci_platform *ret)
 	return 0;
 }
 
+static bool has_feature(const json_t *platform, const char *feature)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(json_object_get(platform, "os.features"), i, e)
+		if (json_is_string(e) && !strcmp(json_string_value(e), feature))
+			return true;
+	return false;
+}
+
+/* Has the entry no os.features but those of want? All Windows has win32k. */
+static bool wants_no_more(const json_t *entry, const json_t *want)
+{
+	const json_t *p = json_object_get(entry, "platform"), *e;
+	const char *os = jdoc_str(p, "os");
+	size_t i;
+
+	json_array_foreach(json_object_get(p, "os.features"), i, e) {
+		const char *feature = json_string_value(e);
+
+		if (feature && !(os && !strcmp(os, "windows") && !strcmp(feature, "win32k")) &&
+		    !has_feature(json_object_get(want, "platform"), feature))
+			return false;
+	}
+	return true;
+}
+
+/* "10.0.17763" of "10.0.17763.1234" */
+static size_t build_len(const char *version)
+{
+	size_t n = 0;
+
+	for (unsigned dots = 0; version[n] && (version[n] != '.' || ++dots < 3); n++)
+		;
+	return n;
+}
+
+static bool is_same_build(const json_t *a, const json_t *b)
+{
+	const char *x = jdoc_str(json_object_get(a, "platform"), "os.version");
+	const char *y = jdoc_str(json_object_get(b, "platform"), "os.version");
+	size_t n;
+
+	if (!x || !y || !*x || !*y)
+		return true;
+	n = build_len(x);
+	return n == build_len(y) && !strncmp(x, y, n);
+}
+
+bool manifest_is_same_platform(const json_t *want, const json_t *have)
+{
+	struct oci_platform w = { 0 }, h = { 0 };
+
+	if (manifest_entry_platform(want, &w) < 0 || manifest_entry_platform(have, &h) < 0 ||
+	    !oci_platform_is_equal(&w, &h) || !wants_no_more(have, want))
+		return false;
+	return strcmp(w.os, "windows") || is_same_build(want, have);
+}
+
+static bool is_unknown(const json_t *platform, const char *key)
+{
+	const char *v = jdoc_str(platform, key);
+
+	return v && !strcmp(v, "unknown");
+}
+
 bool manifest_is_image_entry(const json_t *entry)
 {
-	const char *type = jdoc_str(entry, "mediaType");
+	const char *type = jdoc_str(entry, "mediaType"), *artifact = jdoc_str(entry, "artifactType");
+	const json_t *platform = json_object_get(entry, "platform");
 
-	return type && (is_image_type(type) || is_index_type(type)) &&
-	       !jdoc_str(entry, "artifactType") &&
-	       !jdoc_annotation(entry, "vnd.docker.reference.type") &&
-	       !jdoc_annotation(entry, "com.amazon.soci.image-manifest-digest");
+	if (!type || (!is_image_type(type) && !is_index_type(type)) ||
+	    jdoc_annotation(entry, "vnd.docker.reference.type") ||
+	    jdoc_annotation(entry, "com.amazon.soci.image-manifest-digest") ||
+	    is_unknown(platform, "os") || is_unknown(platform, "architecture"))
+		return false;
+	return !artifact || !*artifact ||
+	       (is_image_type(type) && json_is_object(platform) &&
+		strcmp(artifact, SOCI_INDEX_V1_TYPE) && strcmp(artifact, SOCI_INDEX_V2_TYPE));
 }
 
 static void note_platform(const struct oci_platform *p, char *list, size_t size)
 {
 	size_t n = strlen(list);
 
-	if (n + 90 < size)
-		snprintf(list + n, size - n, "%s%s/%s%s%s", n ? ", " : "", p->os, p->arch,
-			 *p->variant ? "/" : "", p->variant);
+	if (n + OCI_PLATFORM_TEXT_SIZE >= size)
+		return;
+	if (n)
+		n += (size_t)sprintf(list + n, ", ");
+	oci_platform_format(p, list + n);
+}
+
+/* Those with artifactType or os.features only where there is no other. */
+static unsigned score_entry(const json_t *e, const struct oci_platform *have,
+			    const struct oci_platform *want, enum manifest_fit fit)
+{
+	bool plain = wants_no_more(e, NULL);
+	unsigned s = !plain && fit == MANIFEST_EXACT ? 0 : score(want, have, fit);
+
+	return s ? 4 * s + 2 * plain + !jdoc_str(e, "artifactType") : 0;
+}
+
+static int no_image(const char *what, const struct oci_platform *platform, const char *there,
+		    struct err *err)
+{
+	char text[OCI_PLATFORM_TEXT_SIZE];
+
+	oci_platform_format(platform, text);
+	return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s: no image for %s (there is: %s)", what,
+		       text, *there ? there : "nothing");
 }
 
 int manifest_choose(const json_t *index, const struct oci_platform *platform,
-		    const char *what, struct oci_desc *ret, struct err *err)
+		    enum manifest_fit fit, const char *what, const json_t **ret_entry,
+		    struct oci_desc *ret, struct err *err)
 {
 	const json_t *list = json_object_get(index, "manifests"), *e, *best = NULL;
 	const json_t *unmarked = NULL;
 	unsigned best_score = 0, nunmarked = 0;
-	char there[256] = "";
+	char there[384] = "";
 	size_t i;
 
 	if (!json_is_array(list))
@@ -132,7 +229,7 @@ int manifest_choose(const json_t *index, const struct oci_platform *platform,
 
 		if (!manifest_is_image_entry(e))
 			continue;
-		if (entry_platform(e, &p) < 0)
+		if (manifest_entry_platform(e, &p) < 0)
 			return corrupt(err, what, "a platform is malformed");
 		if (!*p.os && !*p.arch) {
 			unmarked = e;
@@ -140,7 +237,7 @@ int manifest_choose(const json_t *index, const struct oci_platform *platform,
 			continue;
 		}
 		note_platform(&p, there, sizeof(there));
-		s = score(platform, &p);
+		s = score_entry(e, &p, platform, fit);
 		if (s > best_score) {
 			best_score = s;
 			best = e;
@@ -150,12 +247,11 @@ int manifest_choose(const json_t *index, const struct oci_platform *platform,
 	if (!best && nunmarked == 1 && !*there)
 		best = unmarked;
 	if (!best)
-		return err_set(err, ERR_UNSUPPORTED, ENOENT, "%s: no image for %s/%s%s%s (there "
-			       "is: %s)", what, platform->os, platform->arch,
-			       *platform->variant ? "/" : "", platform->variant,
-			       *there ? there : "nothing");
+		return no_image(what, platform, there, err);
 	if (jdoc_desc(best, ret) < 0)
 		return corrupt(err, what, "the descriptor of the image is malformed");
+	if (ret_entry)
+		*ret_entry = best;
 	return 0;
 }
 

@@ -32,12 +32,30 @@ int manifest_kind_of(const json_t *doc, const char *media_type, const char *what
 bool manifest_is_type(const char *media_type);
 /*
  * Is an entry of an image index an image (or a nested index), not an attestation, a SOCI
- * index or another artifact? Tools that copy indexes drop artifactType: it alone says no more.
+ * index or another artifact? Tools that copy indexes drop artifactType, and others set it
+ * on images: with a platform it makes a manifest no artifact, unless it is SOCI's.
  */
 bool manifest_is_image_entry(const json_t *entry);
-/* The entry of an image index for platform. */
+/* *ret: as the entry says, all "" if it does not; -EINVAL: malformed. */
+int manifest_entry_platform(const json_t *entry, struct oci_platform *ret);
+/*
+ * Would whoever wants the image `want` be served `have`? One os, architecture and variant in
+ * normal form, no os.features that want has not; for Windows also one build (os.version).
+ */
+bool manifest_is_same_platform(const json_t *want, const json_t *have);
+
+enum manifest_fit {
+	MANIFEST_EXACT,		/* of just that platform, and with no os.features */
+	MANIFEST_NEAREST,	/* else what such a machine runs, or is likely to */
+};
+
+/*
+ * The entry of an image index for platform, borrowed in *ret_entry (may be NULL). An only
+ * entry that does not say its platform is taken. ENOENT, and what there is, if none fits.
+ */
 int manifest_choose(const json_t *index, const struct oci_platform *platform,
-		    const char *what, struct oci_desc *ret, struct err *err);
+		    enum manifest_fit fit, const char *what, const json_t **ret_entry,
+		    struct oci_desc *ret, struct err *err);
 
 /*
  * Fills manifest.media_type, config, layers (without diff_id) of img; *ret_soci is set if

@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (jdoc_parse(data, len, "d", &doc, &err) < 0)
 		return 0;
 	manifest_kind_of(doc, MEDIA_OCI_INDEX, "d", &kind, &err);
-	manifest_choose(doc, &amd64, "d", &desc, &err);
+	manifest_choose(doc, &amd64, MANIFEST_NEAREST, "d", NULL, &desc, &err);
+	manifest_choose(doc, &amd64, MANIFEST_EXACT, "d", NULL, &desc, &err);
 	if (index_candidates(doc, cand) > (int)INDEX_MAX_CANDIDATES)
 		abort();
 	manifest_parse_image(doc, "d", &img, &has_soci, &soci, &err);

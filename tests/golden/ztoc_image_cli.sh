@@ -140,7 +140,7 @@ z list --image oci:m:t -p linux/arm64 --json && [ "$(jq length out)" = 2 ] &&
 	z list --image oci:m:t -p linux/amd64 --json && [ "$(jq length out)" = 0 ]
 ok $? "-p: another platform's image"
 fails 1 "the image is for linux/amd64" "-p: a single image of another platform" list --image oci:l:t -p linux/arm64
-fails 1 "platform" "-p: nonsense" list --image oci:m:t -p linux
+fails 1 "platform" "-p: nonsense" list --image oci:m:t -p linux/
 "$cli" convert oci:l:t oci:v2:t --min-layer-size 0 >/dev/null 2>err
 z list --image oci:v2:t --json && [ "$(jq length out)" = 5 ] && z get-file --image oci:v2:t $plain dir0/f03 &&
 	[ "$(sum out)" = "$(awk -F'\t' '$5 == "./dir0/f03" { print $1 }' "$fx/truth/plain.tsv")" ]

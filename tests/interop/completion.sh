@@ -153,7 +153,7 @@ for shell in bash zsh fish; do
 	lists $shell "lazyerofs create -" --json --force --all-platforms --platform$value --compat$value
 	ok $? "$shell: lists the options"
 	[ $shell = bash ] ||
-		lists $shell "lazyerofs create -" -f "-p$(text "of the image; may be repeated (default: this machine's)")"
+		lists $shell "lazyerofs create -" -f "-p$(text "of the image; a comma list, may be repeated (default: this machine's)")"
 	ok $? "$shell: short ones and their descriptions, too, if it has them"
 	[ $shell = fish ] || lists $shell "lazyerofs create --compat=" soci-0.1 soci-0.2
 	ok $? "$shell: lists the values"

@@ -52,7 +52,7 @@ static int copy(struct err *err)
 	oci_ref_parse(text, &src, err);
 	snprintf(text, sizeof(text), "127.0.0.1:%d/copy/main:1", to.port);
 	oci_ref_parse(text, &dst, err);
-	return copy_image(c, &src, &dst, NULL, &copts, &stats, &top, err);
+	return copy_image(c, &src, &dst, &copts, &stats, &top, err);
 }
 
 static bool has(const char *digest)

@@ -3,6 +3,7 @@
 #include "tests/unit/tap.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +124,51 @@ static void test_options(void)
 	cli_list_done(&list);
 }
 
+/* What a command says of wrong usage, on stderr. */
+static char *misuse_text(const struct cli_usage *usage, int argc, char **argv)
+{
+	int saved = dup(2), fd = memfd_create("stderr", MFD_CLOEXEC);
+	static char text[400];
+	struct cli_args args;
+	ssize_t n;
+
+	fflush(stderr);
+	if (fd < 0 || saved < 0 || dup2(fd, 2) < 0)
+		bail("stderr");
+	cli_parse(usage, argc, argv, &args);
+	fflush(stderr);
+	dup2(saved, 2);
+	close(saved);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+/* Where soci has a flag, ours takes a list, and takes the argument for it. */
+static void test_swallowed(void)
+{
+	const char *hosts = NULL, *image = NULL;
+	const struct cli_opt opts[] = {
+		CLI_OPT_STR('\0', "plain-http", "HOST[:PORT]", "registries", &hosts),
+		CLI_OPT_STR('\0', "image", "IMAGE", "of the zTOC", &image),
+		CLI_OPT_END
+	};
+	const struct cli_usage usage = { .command = "test", .args = "IMAGE", .text = "",
+					 .opts = opts, .min_args = 1, .max_args = 1 };
+	char *path[] = { "test", "--plain-http", "r:5000/a", NULL };
+	char *host[] = { "test", "--plain-http", "r:5000", NULL };
+	char *joined[] = { "test", "--plain-http=r:5000/a", NULL };
+	char *other[] = { "test", "--image", "r:5000/a", NULL };
+
+	ok(strstr(misuse_text(&usage, 3, path), "expected IMAGE; 'r:5000/a' went to "
+						"--plain-http=HOST[:PORT], registries") != NULL,
+	   "an argument that an option took is told");
+	ok(!strstr(misuse_text(&usage, 3, host), "went to"), "not of a host");
+	ok(!strstr(misuse_text(&usage, 2, joined), "went to"), "nor of a value by '='");
+	ok(!strstr(misuse_text(&usage, 3, other), "went to"), "nor of what takes an image");
+}
+
 static void test_outfile(void)
 {
 	char dir[] = "/tmp/cli_test.XXXXXX", path[64];
@@ -156,6 +202,7 @@ int main(void)
 	test_json();
 	test_print();
 	test_options();
+	test_swallowed();
 	test_outfile();
 	return tap_done();
 }

@@ -85,7 +85,8 @@ static void test_kinds(void)
 	"{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"" digest \
 	"\",\"size\":5,\"platform\":" platform "}"
 
-static void choose(const char *list, const char *platform, const char *want)
+static void choose_fit(enum manifest_fit fit, const char *list, const char *platform,
+		       const char *want)
 {
 	struct oci_platform p;
 	struct err err = ERR_INIT;
@@ -97,10 +98,20 @@ static void choose(const char *list, const char *platform, const char *want)
 	if (jdoc_parse(text, strlen(text), "d", &doc, &err) < 0 ||
 	    oci_platform_parse(platform, &p, &err) < 0)
 		bail("%s: %s", text, err.text);
-	if (manifest_choose(doc, &p, "d", &d, &err) == 0)
+	if (manifest_choose(doc, &p, fit, "d", NULL, &d, &err) == 0)
 		digest_format(&d.digest, got);
-	is_str(got, want, "%s %s", platform, err.text);
+	is_str(got, want, "%s%s %s", fit == MANIFEST_EXACT ? "just " : "", platform, err.text);
 	json_decref(doc);
+}
+
+static void choose(const char *list, const char *platform, const char *want)
+{
+	choose_fit(MANIFEST_NEAREST, list, platform, want);
+}
+
+static void choose_exact(const char *list, const char *platform, const char *want)
+{
+	choose_fit(MANIFEST_EXACT, list, platform, want);
 }
 
 static void test_choose(void)
@@ -126,6 +137,110 @@ static void test_choose(void)
 	choose("3,null,\"x\",[]", "linux/amd64", "none");
 	choose(ENTRY("sha256:12", "{\"os\":\"linux\",\"architecture\":\"amd64\"}"), "linux/amd64",
 	       "none");
+}
+
+#define AMD64 "{\"os\":\"linux\",\"architecture\":\"amd64\"}"
+
+static void test_spellings(void)
+{
+	static const char arms[] =
+		ENTRY(D1, "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}") ","
+		ENTRY(D2, "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}");
+	static const char names[] =
+		ENTRY(D1, "{\"os\":\"Linux\",\"architecture\":\"x86_64\"}") ","
+		ENTRY(D2, "{\"os\":\"linux\",\"architecture\":\"aarch64\",\"variant\":\"8\"}");
+
+	choose(arms, "linux/arm", D2);
+	choose(arms, "linux/armhf", D2);
+	choose(arms, "linux/armel", D1);
+	choose(names, "linux/amd64", D1);
+	choose(names, "arm64", D2);
+	choose(ENTRY(D1, "{\"os\":\"linux\",\"architecture\":\"arm\"}"), "linux/arm/v6", D1);
+	choose(ENTRY(D1, "{\"os\":\"linux\",\"architecture\":\"arm64\",\"variant\":\"v8\"}"),
+	       "linux/arm64/v9", D1);
+	choose_exact(arms, "linux/arm", D2);
+	choose_exact(names, "linux/x86_64", D1);
+	choose_exact(names, "linux/arm64/v8", D2);
+}
+
+#define V2 "{\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v2\"}"
+#define FEATURES(list) "{\"os\":\"linux\",\"architecture\":\"amd64\",\"os.features\":[" list "]}"
+
+/* Where a person named the platform, no other will do. */
+static void test_exact(void)
+{
+	static const char v6[] =
+		ENTRY(D1, "{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}");
+
+	choose(ENTRY(D1, AMD64), "linux/amd64/v3", D1);
+	choose_exact(ENTRY(D1, AMD64), "linux/amd64/v3", "none");
+	choose_exact(ENTRY(D1, AMD64), "linux/amd64/v1", D1);
+	choose(v6, "linux/arm/v7", D1);
+	choose_exact(v6, "linux/arm/v7", "none");
+	choose(ENTRY(D1, V2), "linux/amd64", D1);
+	choose_exact(ENTRY(D1, V2), "linux/amd64", "none");
+	choose_exact(ENTRY(D1, V2) "," ENTRY(D2, AMD64), "linux/amd64", D2);
+	choose(ENTRY(D1, FEATURES("\"x\"")), "linux/amd64", D1);
+	choose_exact(ENTRY(D1, FEATURES("\"x\"")), "linux/amd64", "none");
+	choose(ENTRY(D1, FEATURES("\"x\"")) "," ENTRY(D2, AMD64), "linux/amd64", D2);
+	choose_exact(ENTRY(D1, "{\"os\":\"windows\",\"architecture\":\"amd64\","
+			       "\"os.features\":[\"win32k\"]}"), "windows/amd64", D1);
+	choose_exact(DESC(MEDIA_OCI_MANIFEST, D1), "linux/amd64", D1);
+}
+
+#define ARTIFACT(digest, type, more) \
+	"{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"" digest \
+	"\",\"size\":5,\"artifactType\":\"" type "\"" more "}"
+
+#define SBOM ARTIFACT(D1, "application/spdx", ",\"platform\":" AMD64)
+
+static void test_artifacts(void)
+{
+	choose(ARTIFACT(D1, "application/spdx", ""), "linux/amd64", "none");
+	choose(SBOM, "linux/amd64", D1);
+	choose(SBOM "," ENTRY(D2, AMD64), "linux/amd64", D2);
+	choose(ARTIFACT(D1, MEDIA_SOCI_V2, ",\"platform\":" AMD64), "linux/amd64", "none");
+	choose(ARTIFACT(D1, MEDIA_SOCI_V1, ",\"platform\":" AMD64), "linux/amd64", "none");
+	choose(ARTIFACT(D1, "", ""), "linux/amd64", D1);
+	choose(ENTRY(D1, "{\"os\":\"linux\",\"architecture\":\"unknown\"}"), "linux/unknown", "none");
+	choose(ENTRY(D1, AMD64 ",\"annotations\":{\"vnd.docker.reference.type\":\"x\"}"), "linux/amd64",
+	       "none");
+}
+
+/* Does the image `have` stand for whoever wants the platform of `want`? */
+static void same(const char *want, const char *have, bool is)
+{
+	char text[700];
+	struct err err = ERR_INIT;
+	json_t *doc;
+
+	snprintf(text, sizeof(text), "{\"a\":{\"platform\":%s},\"b\":{\"platform\":%s}}", want, have);
+	if (jdoc_parse(text, strlen(text), "d", &doc, &err) < 0)
+		bail("%s", err.text);
+	is_int(manifest_is_same_platform(json_object_get(doc, "a"), json_object_get(doc, "b")), is,
+	       "%s for %s", have, want);
+	json_decref(doc);
+}
+
+#define WINDOWS(more) "{\"os\":\"windows\",\"architecture\":\"amd64\"" more "}"
+#define VERSION(v) WINDOWS(",\"os.version\":\"" v "\"")
+
+static void test_same_platform(void)
+{
+	same(AMD64, "{\"os\":\"linux\",\"architecture\":\"x86_64\",\"variant\":\"v1\"}", true);
+	same(AMD64, "{\"os\":\"linux\",\"architecture\":\"amd64\",\"os.version\":\"6\"}", true);
+	same(AMD64, "{\"os\":\"linux\",\"architecture\":\"arm64\"}", false);
+	same(AMD64, FEATURES("\"x\""), false);
+	same(FEATURES("\"x\""), AMD64, true);
+	same(FEATURES("\"x\",\"y\""), FEATURES("\"y\""), true);
+	same(FEATURES("\"x\""), FEATURES("\"y\""), false);
+	same(VERSION("10.0.17763.1"), VERSION("10.0.17763.1234"), true);
+	same(VERSION("10.0.17763.1"), VERSION("10.0.20348.1"), false);
+	same(VERSION("10.0.17763.1"), VERSION("10.0.17763"), true);
+	same(VERSION("10.0.1776"), VERSION("10.0.17763"), false);
+	same(WINDOWS(""), VERSION("10.0.17763.1"), true);
+	same(WINDOWS(""), WINDOWS(",\"os.features\":[\"win32k\"]"), true);
+	same("3", AMD64, false);
 }
 
 /* An image of two layers, D1 and D2, whose manifest is D3. */
@@ -291,6 +406,10 @@ int main(void)
 	test_json();
 	test_kinds();
 	test_choose();
+	test_spellings();
+	test_exact();
+	test_artifacts();
+	test_same_platform();
 	test_index();
 	test_fixture_indexes();
 	test_fixture_lists();

@@ -65,6 +65,30 @@ static void test_parse(void)
 {
 	parse("linux/amd64", "linux amd64 ");
 	parse("linux/arm/v7", "linux arm v7");
+	parse("linux/arm", "linux arm ");
+	parse("linux/armhf", "linux arm ");
+	parse("linux/armel", "linux arm v6");
+	parse("linux/arm64", "linux arm64 ");
+	parse("linux/aarch64/V8", "linux arm64 v8");
+	parse("linux/arm64/8", "linux arm64 v8");
+	parse("Linux/X86_64/v3", "linux amd64 v3");
+	parse("linux/x86-64/v1", "linux amd64 ");
+	parse("macos/arm64", "darwin arm64 ");
+	parse("amd64", "linux amd64 ");
+	parse("X86_64", "linux amd64 ");
+	parse("aarch64", "linux arm64 ");
+	parse("armhf", "linux arm ");
+	parse("armel", "linux arm v6");
+	parse("i386", "linux 386 ");
+	parse("s390x", "linux s390x ");
+	parse("linux/unheard", "linux unheard ");
+	parse("unheard", "refused");
+	parse("", "refused");
+	parse("/", "refused");
+	parse("/amd64", "refused");
+	parse("amd64/", "refused");
+	parse("linux/amd64/", "refused");
+	parse("linux/arm/v7/", "refused");
 	parse("linux/", "refused");
 	parse("linux/arm/v7/x", "refused");
 	parse("linux//v7", "refused");
@@ -72,9 +96,43 @@ static void test_parse(void)
 	parse("linux/arm/0123456789abcdef", "refused");
 }
 
+/* An os alone is for the architecture of this machine. */
+static void test_os(void)
+{
+	struct oci_platform host, p;
+	struct err err = ERR_INIT;
+
+	oci_platform_host(&host);
+	ok(oci_platform_parse("linux", &p, &err) == 0 && oci_platform_is_equal(&p, &host),
+	   "linux: %s/%s", p.os, p.arch);
+	ok(oci_platform_parse("Windows", &p, &err) == 0 && !strcmp(p.os, "windows") &&
+	   !strcmp(p.arch, host.arch), "Windows: %s/%s", p.os, p.arch);
+}
+
+static void equal(const char *a, const char *b, bool want)
+{
+	struct oci_platform x, y;
+	struct err err = ERR_INIT;
+
+	if (oci_platform_parse(a, &x, &err) < 0 || oci_platform_parse(b, &y, &err) < 0)
+		bail("%s", err.text);
+	is_int(oci_platform_is_equal(&x, &y), want, "%s, %s", a, b);
+}
+
+static void test_equal(void)
+{
+	equal("linux/arm", "linux/arm/v7", true);
+	equal("linux/arm", "linux/arm/v6", false);
+	equal("linux/arm64", "linux/arm64/v8", true);
+	equal("linux/amd64", "linux/amd64/v2", false);
+	equal("linux/amd64", "windows/amd64", false);
+}
+
 int main(void)
 {
 	test_normalize();
 	test_parse();
+	test_os();
+	test_equal();
 	return tap_done();
 }
