@@ -19,8 +19,6 @@
 #define NAME_MIN_DIGITS 6u
 #define TOLD_MAX 6u			/* digests in a message */
 
-DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
-
 bool ztoc_source_misuse(const struct ztoc_source *s, const char *command)
 {
 	const struct cli_registry *r = &s->registry;
@@ -341,7 +339,7 @@ static int nameless_file(int *ret_fd, struct err *err)
 static int fetch_run(struct ztoc_source *s, uint64_t start, uint64_t len, struct fetch *f,
 		     struct err *err)
 {
-	cleanup_(cleanup_repop) struct oci_repo *repo = NULL;
+	cleanup_repo struct oci_repo *repo = NULL;
 	const struct oci_read read = { .on_data = fetch_data, .on_done = fetch_done, .arg = f };
 	struct oci_req *req;
 	int r = oci_repo_get(s->client, &s->img->ref, &repo, err);

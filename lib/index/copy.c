@@ -58,19 +58,6 @@ struct blobs_work {
 	struct index_progress *progress;
 };
 
-struct watch {
-	struct index_progress *progress;
-	const struct workers *workers;
-};
-
-static int blob_progress(void *arg, uint64_t bytes)
-{
-	const struct watch *watch = arg;
-
-	atomic_store(&watch->progress->bytes, bytes);
-	return workers_is_stopped(watch->workers) ? -ECANCELED : 0;
-}
-
 static int blob_job(void *arg, const struct workers *workers, struct oci_client *c,
 		    uint32_t job, struct err *err)
 {
@@ -79,10 +66,10 @@ static int blob_job(void *arg, const struct workers *workers, struct oci_client 
 						   [OCI_TRANSFER_MOUNTED] = INDEX_MOUNTED };
 	struct blobs_work *w = arg;
 	const struct copy_blob *blob = &w->k->blobs[job];
-	struct watch watch = { .progress = &w->progress[job], .workers = workers };
+	struct workers_watch watch = { .progress = &w->progress[job], .workers = workers };
 	const struct oci_transfer t = {
 		.from = w->k->src, .to = w->k->dst, .desc = &blob->desc,
-		.chunk_bytes = w->opts->chunk_bytes, .on_progress = blob_progress, .arg = &watch,
+		.chunk_bytes = w->opts->chunk_bytes, .on_progress = workers_progress, .arg = &watch,
 	};
 	enum oci_transfer_sent sent = OCI_TRANSFER_SENT;
 	char text[DIGEST_TEXT_SIZE];

@@ -21,19 +21,6 @@ static void set_state(struct index_work *w, uint32_t number, enum index_state st
 	atomic_store(&w->progress[number].state, (int)state);
 }
 
-struct watch {
-	struct index_progress *progress;
-	const struct workers *workers;
-};
-
-static int layer_progress(void *arg, uint64_t bytes)
-{
-	const struct watch *watch = arg;
-
-	atomic_store(&watch->progress->bytes, bytes);
-	return workers_is_stopped(watch->workers) ? -ECANCELED : 0;
-}
-
 /*
  * soci 0.10 to 0.13 stopped at the end of the first gzip member, and called itself like
  * later ones. Then the last span is all the rest; one that is longer than a span, which a
@@ -140,7 +127,7 @@ static int try_reuse(struct index_work *w, struct oci_client *c, uint32_t number
 	return 1;
 }
 
-static int build(struct index_work *w, struct watch *watch, struct oci_client *c,
+static int build(struct index_work *w, struct workers_watch *watch, struct oci_client *c,
 		 uint32_t number, struct err *err)
 {
 	const struct index_layer_opts opts = {
@@ -152,7 +139,7 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 		.blob_fd = -1,
 		.to = w->opts->copy_layers ? w->dst : NULL,
 		.chunk_bytes = w->opts->chunk_bytes,
-		.progress = layer_progress,
+		.progress = workers_progress,
 		.arg = watch,
 	};
 	struct ztoc_built built;
@@ -177,12 +164,12 @@ static int build(struct index_work *w, struct watch *watch, struct oci_client *c
 }
 
 /* A layer that is not read for its zTOC. */
-static int copy(struct index_work *w, struct watch *watch, struct oci_client *c,
+static int copy(struct index_work *w, struct workers_watch *watch, struct oci_client *c,
 		uint32_t number, struct err *err)
 {
 	const struct oci_transfer t = {
 		.from = w->src, .to = w->dst, .desc = &w->img->layers[number].desc,
-		.chunk_bytes = w->opts->chunk_bytes, .on_progress = layer_progress, .arg = watch,
+		.chunk_bytes = w->opts->chunk_bytes, .on_progress = workers_progress, .arg = watch,
 	};
 
 	if (!w->opts->copy_layers)
@@ -207,7 +194,7 @@ bool index_is_indexable(const struct oci_layer *layer, const struct index_opts *
 int index_one(struct index_work *w, const struct workers *workers, struct oci_client *c,
 	      uint32_t number, struct err *err)
 {
-	struct watch watch = { .progress = &w->progress[number], .workers = workers };
+	struct workers_watch watch = { .progress = &w->progress[number], .workers = workers };
 	const struct oci_layer *layer = &w->img->layers[number];
 	enum index_state state;
 	int r = 0;

@@ -39,6 +39,14 @@ bool workers_is_stopped(const struct workers *w)
 	return atomic_load(&w->halt);
 }
 
+int workers_progress(void *arg, uint64_t bytes)
+{
+	const struct workers_watch *watch = arg;
+
+	atomic_store(&watch->progress->bytes, bytes);
+	return workers_is_stopped(watch->workers) ? -ECANCELED : 0;
+}
+
 static void note_failure(struct workers *w, const struct err *err)
 {
 	pthread_mutex_lock(&w->lock);

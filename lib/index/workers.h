@@ -22,6 +22,15 @@ typedef int (*workers_fn)(void *arg, const struct workers *w, struct oci_client 
 int workers_run(const struct oci_opts *client, unsigned threads,
 		const struct index_progress *blobs, uint32_t n, workers_fn fn, void *arg,
 		struct err *err);
+/*
+ * What on_progress of a transfer tells of a blob, and whether it may go on: the callback of
+ * jobs that read one (arg: struct workers_watch).
+ */
+struct workers_watch {
+	struct index_progress *progress;
+	const struct workers *workers;
+};
+int workers_progress(void *arg, uint64_t bytes);
 /* To be asked now and then by a job that computes for long. */
 bool workers_is_stopped(const struct workers *w);
 

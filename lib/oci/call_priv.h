@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * call_priv.h - a call's inside: call.c moves it from state to state, call_auth.c
- * answers 401s, call_answer.c judges what a host answers. Owner thread only.
+ * call_priv.h - a call's inside: call.c moves it from state to state, call_auth.c answers
+ * 401s, call_status.c other answers that are no success, call_answer.c judges what a host
+ * answers. Owner thread only.
  */
 #ifndef LZ_OCI_CALL_PRIV_H
 #define LZ_OCI_CALL_PRIV_H
@@ -84,6 +85,13 @@ void call_auth_told(void *arg, const struct err *err);
 void call_renew_auth(struct call *call, const struct auth_challenge *ch);
 /* 401 of the API itself. */
 void call_unauthorized(struct call *call);
+
+/* --- call_status.c ------------------------------------------------------------------- */
+
+/* Not 2xx: follow, try again in another way, or leave this host. */
+void call_bad_status(struct call *call);
+/* Where either scheme is allowed: the other one, once. False: it makes no sense. */
+bool call_flip_scheme(struct call *call);
 
 /* --- call_answer.c ------------------------------------------------------------------- */
 

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "oci/ref.h"
 
@@ -76,6 +77,8 @@ int oci_client_wait(struct oci_client *c, const bool *done, struct err *err);
 int oci_repo_get(struct oci_client *c, const struct oci_ref *ref, struct oci_repo **ret,
 		 struct err *err);
 void oci_repo_put(struct oci_repo *repo);
+DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, oci_repo_putp)
+#define cleanup_repo cleanup_(oci_repo_putp)
 
 struct oci_read {
 	/* Bytes in order; non-zero ends the request with that -errno. Never NULL. */

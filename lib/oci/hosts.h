@@ -25,6 +25,7 @@
 #define HOST_CAP_RESOLVE 2u	/* tags: what they mean is the host's word */
 #define HOST_CAP_PUSH 4u
 #define HOST_CAP_ALL 7u
+#define PUSH_CAPS (HOST_CAP_PULL | HOST_CAP_PUSH)	/* to put something, and see that it is there */
 #define HOSTS_MAX 16u
 
 struct host_conf {

@@ -33,15 +33,6 @@ static void req_free(struct http_req *req)
 }
 DEFINE_CLEANUP(struct http_req *, req_free, cleanup_reqp)
 
-static int fail(struct http_req *req, struct err *err, enum err_kind kind, int num,
-		const char *what)
-{
-	char where[256];
-
-	http_url_redact(req->url, where, sizeof(where));
-	return err_set(err, kind, num, "%s %s: %s", req->method, where, what);
-}
-
 static void req_move(struct http_req *req, enum req_state state, struct list *to)
 {
 	timer_stop(&req->stall);
@@ -316,7 +307,7 @@ static void on_stall(void *arg)
 		return;
 	}
 	req->end = HTTP_END_BROKEN;
-	fail(req, &req->err, ERR_NETWORK, ETIMEDOUT,
+	http_fail(req, &req->err, ERR_NETWORK, ETIMEDOUT,
 	     req->head_done ? "no data for too long" : "no answer in time");
 	req_move(req, REQ_ENDING, &req->http->ending);
 }
@@ -346,7 +337,7 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	if (!req->url || !req->easy)
 		return err_sys(err, ENOMEM, "HTTP request");
 	if (http_url_authority(ask->url, req->origin, sizeof(req->origin)) < 0)
-		return fail(req, err, ERR_UNSUPPORTED, EINVAL, "not an http(s) address");
+		return http_fail(req, err, ERR_UNSUPPORTED, EINVAL, "not an http(s) address");
 	r = add_header(req, "Accept-Encoding: identity");
 	if (r == 0)
 		r = add_header(req, "Expect:");
@@ -355,7 +346,7 @@ int http_start(struct http *h, const struct http_ask *ask, struct http_req **ret
 	if (r == 0)
 		r = http_setup(req, ask->tls, !ask->omit_client_cert);
 	if (r < 0)
-		return fail(req, err, r == -ENOMEM ? ERR_SYSTEM : ERR_CORRUPT, -r,
+		return http_fail(req, err, r == -ENOMEM ? ERR_SYSTEM : ERR_CORRUPT, -r,
 			    r == -ENOMEM ? "out of memory" : "line break in a header");
 	set_callbacks(req);
 	list_add_tail(ask->background ? &h->waiting_background : &h->waiting, &req->node);
@@ -419,92 +410,6 @@ void http_timer_fired(struct http *h)
 	h->in_curl--;
 }
 
-static enum http_end classify(const struct http_req *req, CURLcode code)
-{
-	switch (code) {
-	case CURLE_OK:
-		return HTTP_END_OK;
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_OPERATION_TIMEDOUT:
-		return HTTP_END_CONNECT;
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_ISSUER_ERROR:
-		return HTTP_END_CERT;
-	case CURLE_FAILED_INIT:
-		return HTTP_END_LOCAL;
-	case CURLE_OUT_OF_MEMORY:	/* also curl's word for a head that is too large */
-		return HTTP_END_BROKEN;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_GOT_NOTHING:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return HTTP_END_NOT_HTTP;
-	default:
-		return req->head_done ? HTTP_END_BROKEN : HTTP_END_NOT_HTTP;
-	}
-}
-
-static void set_end_err(struct http_req *req, CURLcode code)
-{
-	char text[300];
-	size_t n;
-
-	n = (size_t)snprintf(text, sizeof(text), "%s",
-			     *req->curl_text ? req->curl_text : curl_easy_strerror(code));
-	if (n >= sizeof(text))
-		n = sizeof(text) - 1;
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f)
-			text[i] = '?';
-	/* The kept connection was dead, and the stream cannot be sent again. */
-	if (code == CURLE_SEND_FAIL_REWIND)
-		snprintf(text, sizeof(text), "the connection broke while sending");
-	switch (req->end) {
-	case HTTP_END_CERT:
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s",
-			 "; if that is your own authority, put its certificate into hosts.toml "
-			 "(ca =) or certs.d");
-		fail(req, &req->err, ERR_AUTH, EACCES, text);
-		break;
-	case HTTP_END_LOCAL:
-		fail(req, &req->err, ERR_SYSTEM, ENOMEM, text);
-		break;
-	default:
-		fail(req, &req->err, ERR_NETWORK,
-		     code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, text);
-	}
-}
-
-/* curl is done with req: why? */
-static void conclude(struct http_req *req, CURLcode code)
-{
-	if (req->cb_result == HTTP_STOP) {
-		req->end = HTTP_END_STOPPED;
-	} else if (req->cb_result == -EBADMSG && !req->head_done) {
-		req->end = HTTP_END_BROKEN;
-		fail(req, &req->err, ERR_CORRUPT, EBADMSG,
-		     "the response header is malformed or too large");
-	} else if (req->cb_result < 0) {
-		req->end = HTTP_END_REFUSED;
-		/* The receiver's own trouble: a full disk, say. */
-		fail(req, &req->err, ERR_SYSTEM, -req->cb_result, strerror(-req->cb_result));
-	} else {
-		req->end = classify(req, code);
-		if (req->end == HTTP_END_OK && !req->head_done)
-			req->end = HTTP_END_NOT_HTTP;
-		if (req->end != HTTP_END_OK) {
-			set_end_err(req, code);
-		} else if (req->head.status < 300 && req->body_pos < req->body_len) {
-			req->end = HTTP_END_BROKEN;
-			fail(req, &req->err, ERR_NETWORK, EPROTO, "accepted before it was sent");
-		}
-	}
-}
-
 static void take_messages(struct http *h)
 {
 	CURLMsg *msg;
@@ -518,7 +423,7 @@ static void take_messages(struct http *h)
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &req);
 		if (!req || req->state != REQ_ACTIVE)
 			continue;
-		conclude(req, msg->data.result);
+		http_conclude(req, msg->data.result);
 		req_move(req, REQ_ENDING, &h->ending);
 	}
 }
@@ -557,7 +462,7 @@ static void activate(struct http_req *req)
 	h->in_curl--;
 	if (code) {
 		req->end = HTTP_END_LOCAL;
-		fail(req, &req->err, ERR_SYSTEM, ENOMEM, curl_multi_strerror(code));
+		http_fail(req, &req->err, ERR_SYSTEM, ENOMEM, curl_multi_strerror(code));
 		req_move(req, REQ_ENDING, &h->ending);
 	}
 }
@@ -590,7 +495,7 @@ static bool resume_one(struct http *h)
 		h->in_curl--;
 		/* A callback refused what was held back: curl does not end it by itself. */
 		if (code && req->state == REQ_ACTIVE) {
-			conclude(req, code);
+			http_conclude(req, code);
 			req_move(req, REQ_ENDING, &h->ending);
 		}
 		return true;

@@ -60,6 +60,8 @@ int http_head_add(struct http_head *h, const char *line, size_t len);
 /* "bytes FIRST-LAST/TOTAL", TOTAL may be '*': strict; -EINVAL. */
 int http_parse_content_range(const char *s, uint64_t *ret_first, uint64_t *ret_last,
 			     uint64_t *ret_total);
+/* 301, 302, 303, 307, 308? */
+bool http_is_redirect(int status);
 /* Seconds or an HTTP date, relative to now_s (Unix time); -1 if neither. */
 int64_t http_parse_retry_after(const char *s, int64_t now_s);
 

@@ -174,3 +174,9 @@ int http_head_add(struct http_head *h, const char *line, size_t len)
 		*--end = 0;
 	return set_field(h, copy, value);
 }
+
+bool http_is_redirect(int status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 ||
+	       status == 308;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* http_priv.h - the inside of http.c and http_setup.c: transfers and their list. */
+/* http_priv.h - the inside of http.c, http_setup.c and http_end.c. */
 #ifndef LZ_OCI_HTTP_PRIV_H
 #define LZ_OCI_HTTP_PRIV_H
 
@@ -50,5 +50,12 @@ struct http_req {
  * method, time-outs, TLS, proxies. req->easy, url, headers and body_len are set.
  */
 int http_setup(struct http_req *req, const struct http_tls *tls, bool with_cert);
+
+/* http_end.c */
+/* err := "METHOD address: what"; -num. */
+int http_fail(struct http_req *req, struct err *err, enum err_kind kind, int num,
+	      const char *what);
+/* curl is done with req: sets end, and err where it is not OK or STOPPED. */
+void http_conclude(struct http_req *req, CURLcode code);
 
 #endif

@@ -16,8 +16,6 @@
 #define MAX_NESTED_INDEXES 3u
 
 DEFINE_CLEANUP(struct oci_image *, oci_image_free, cleanup_imagep)
-DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
-#define cleanup_repo cleanup_(cleanup_repop)
 
 void oci_image_free(struct oci_image *img)
 {

@@ -13,8 +13,6 @@
 #include "oci/push_priv.h"
 #include "oci/upload.h"
 
-DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
-#define cleanup_repo cleanup_(cleanup_repop)
 #define cleanup_reply cleanup_(doc_reply_done)
 
 /* --- blobs --------------------------------------------------------------------------- */

@@ -16,10 +16,6 @@
 #include "oci/manifest.h"
 #include "oci/push_priv.h"
 
-#define PUSH_CAPS (HOST_CAP_PULL | HOST_CAP_PUSH)
-
-DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
-#define cleanup_repo cleanup_(cleanup_repop)
 #define cleanup_reply cleanup_(doc_reply_done)
 
 static void fallback_tag(const struct digest *subject, char ret[DIGEST_TEXT_SIZE])

@@ -193,12 +193,6 @@ static int token_on_data(void *arg, const uint8_t *data, size_t len)
 	return buf_add(&st->answer, data, len);
 }
 
-static bool is_redirect(int status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 ||
-	       status == 308;
-}
-
 /* To where the location says; a refresh token goes nowhere but to its realm. */
 static void token_redirect(struct auth_state *st)
 {
@@ -234,7 +228,7 @@ static void token_on_done(void *arg, enum http_end end, const struct err *http_e
 			err_set(&err, ERR_AUTH, EBADMSG, "%s: token answer too large", where);
 		err_prefix(&err, "token for %s", st->host->name);
 		conclude(st, &err);
-	} else if (is_redirect(st->status)) {
+	} else if (http_is_redirect(st->status)) {
 		token_redirect(st);
 	} else if (st->status == 429 || st->status >= 500) {
 		err_set(&err, ERR_NETWORK, EAGAIN, "token service %s of registry %s answers %d",

@@ -12,9 +12,6 @@
 
 #define WINDOW_BYTES (1u << 20)		/* and one piece of the source more */
 
-DEFINE_CLEANUP(struct oci_repo *, oci_repo_put, cleanup_repop)
-#define cleanup_repo cleanup_(cleanup_repop)
-
 /* One try. */
 struct pass {
 	const struct oci_transfer *t;

@@ -18,8 +18,6 @@
 
 #include "oci/doc.h"
 
-#define PUSH_CAPS (HOST_CAP_PULL | HOST_CAP_PUSH)
-
 struct upload {
 	/* The caller's. */
 	struct oci_repo *repo;

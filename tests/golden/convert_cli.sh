@@ -3,18 +3,7 @@
 #
 # convert, byte for byte: what is kept of manifests, descriptors and indexes of images, and in
 # which form; platforms; entries that are not converted; docker's types; converting again.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 77; }
-fx=$top/tests/fixtures/soci
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; failed=1; fi
-}
+. "${SRCDIR:?}/tests/golden/cli.lib" python3
 "$top/tests/tools/convert-layouts" . "$fx"/layers/{nodot2,whiteouts}.tar.gz || exit 1
 
 convert() { # SRC DST OPTION...: of layouts

@@ -3,18 +3,7 @@
 #
 # create, convert, index, push over layouts on disk: SOCI indexes byte for byte those that
 # the real program made of the same layers; refusals; order, removal, interruption.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 77; }
-fx=$top/tests/fixtures/soci
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; failed=1; fi
-}
+. "${SRCDIR:?}/tests/golden/cli.lib" python3
 layout() { rm -rf "$2"; "$top/tests/tools/fixture-layout" "$fx" "$1" "$2" "${@:3}" || exit 1; }
 json() { python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$@"; }
 blob() { echo "$1/blobs/sha256/${2#sha256:}"; }

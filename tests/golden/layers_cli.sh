@@ -4,19 +4,7 @@
 # What of an image's layers goes into its SOCI index: prefetch lists, types of layers that get
 # no zTOC, marks of --optimizations xattr, and which zTOCs are used again. The expected
 # lists are those of the real program on the same layers, but where it says so.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-for p in python3 jq; do
-	command -v $p >/dev/null || { echo "1..0 # SKIP no $p"; exit 77; }
-done
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/# /' err; failed=1; fi
-}
+. "${SRCDIR:?}/tests/golden/cli.lib" python3 jq
 # Plain tars, in which spans are where offsets say.
 cat >layers.py <<'PY'
 import gzip, hashlib, io, json, os, random, tarfile

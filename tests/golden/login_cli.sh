@@ -3,20 +3,9 @@
 #
 # --user and --insecure against a scripted registry: given, asked for on a terminal, wrong,
 # and for which of two registries; a certificate that nobody vouches for.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-for p in python3 jq curl openssl; do
-	command -v $p >/dev/null || { echo "1..0 # SKIP no $p"; exit 77; }
-done
-dir=$(mktemp -d)
-trap 'for pid in ${PLAIN_PID:-} ${TLS_PID:-}; do kill "$pid"; done; rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+. "${SRCDIR:?}/tests/golden/cli.lib" python3 jq curl openssl
+cleanup() { for pid in ${PLAIN_PID:-} ${TLS_PID:-}; do kill "$pid"; done; }
 export DOCKER_CONFIG=$dir HOME=$dir
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/# /' err; failed=1; fi
-}
 refused() { # TEXT COMMAND...: one line on stderr with TEXT
 	"$cli" "${@:2}" >out 2>err </dev/null
 	[ $? = 1 ] && [ "$(wc -l <err)" = 1 ] && grep -q "^lazyerofs: .*$1" err

@@ -3,20 +3,8 @@
 #
 # Which images of an index -p, --all-platforms and nothing take; layouts that hold less than
 # their index lists, and layouts whose index.json is the index of images.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-for p in python3 jq; do
-	command -v $p >/dev/null || { echo "1..0 # SKIP no $p"; exit 77; }
-done
+. "${SRCDIR:?}/tests/golden/cli.lib" python3 jq
 case $(uname -m) in x86_64) ;; *) echo "1..0 # SKIP the platforms of this test are for x86_64"; exit 77 ;; esac
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/# /' err; failed=1; fi
-}
 image() { # [--flat] ENTRY...: the layout l; its manifests in m[0] ...
 	local flat=()
 	[ "$1" != --flat ] || { flat=(--flat); shift; }

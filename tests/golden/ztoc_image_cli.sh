@@ -4,28 +4,10 @@
 # `lazyerofs ztoc info|list|get-file --image`: zTOCs found in an image's SOCI indexes, in a
 # layout and in a scripted registry; every file of an image out of its spans; layers, zTOCs
 # and indexes that lie; ^C. Nothing wrong is ever written, and nothing is left.
-set -uo pipefail
-top=${SRCDIR:?} cli=${BUILDDIR:?}/lazyerofs
-for p in python3 jq curl; do
-	command -v $p >/dev/null || { echo "1..0 # SKIP no $p"; exit 77; }
-done
-fx=$top/tests/fixtures/soci
-dir=$(mktemp -d)
-trap '[ -z "${REG_PID:-}" ] || kill "$REG_PID"; rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+. "${SRCDIR:?}/tests/golden/cli.lib" python3 jq curl
+cleanup() { [ -z "${REG_PID:-}" ] || kill "$REG_PID"; }
 mkdir tmp
 export TMPDIR=$dir/tmp
-n=0 failed=0
-ok() { # RESULT NAME
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		sed 's/^/# /' err
-		failed=1
-	fi
-}
 z() { "$cli" ztoc "$@" >out 2>err; }
 # fails CODE TEXT NAME ARGS...: that exit code, one line on stderr with TEXT, no output
 fails() {
