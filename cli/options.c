@@ -46,16 +46,35 @@ static void print_commands(const char *prog, const struct cli_command *table,
 	fprintf(f, "\n`%s COMMAND --help` tells more about a command.\n", prog);
 }
 
+static const struct cli_command *find_command(const struct cli_command *table,
+					      const char *word)
+{
+	while (table->name && strcmp(table->name, word) != 0)
+		table++;
+	return table->name ? table : NULL;
+}
+
+/* "help COMMAND", "help ztoc build": as if --help stood behind it. */
+static int run_help(const struct cli_command *command, int argc, char **argv)
+{
+	char *words[] = { argv[2], argc > 3 ? "help" : "--help", argc > 3 ? argv[3] : NULL, NULL };
+
+	return command->run(argc > 3 ? 3 : 2, words);
+}
+
 int cli_dispatch(const char *prog, const struct cli_command *table, const struct cli_opt *opts,
 		 int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
+	bool of_command = word && !strcmp(word, "help") && argc > 2;
+	const struct cli_command *command;
 
 	if (!word) {
 		print_commands(prog, table, opts, stderr);
 		return CLI_USAGE;
 	}
-	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+	if (!of_command &&
+	    (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))) {
 		print_commands(prog, table, opts, stdout);
 		return CLI_OK;
 	}
@@ -63,9 +82,11 @@ int cli_dispatch(const char *prog, const struct cli_command *table, const struct
 		printf("lazyerofs %s\n", PACKAGE_VERSION);
 		return CLI_OK;
 	}
-	for (; table->name; table++)
-		if (!strcmp(table->name, word))
-			return table->run(argc - 1, argv + 1);
+	if (of_command)
+		word = argv[2];
+	command = find_command(table, word);
+	if (command)
+		return of_command ? run_help(command, argc, argv) : command->run(argc - 1, argv + 1);
 	cli_warn("no such command: '%s' (see `%s --help`)", word, prog);
 	return CLI_USAGE;
 }

@@ -258,6 +258,14 @@ complete_words() { # WORD...: what bash would offer for the last
 	[ "$(complete_words conv)" = convert ]
 ok $? "bash completion: commands, subcommands, options"
 
+for words in create "ztoc build" "index rm"; do
+	# shellcheck disable=SC2086
+	cmp <("$cli" help $words) <("$cli" $words --help) && "$cli" help $words | grep -q "^Usage: lazyerofs $words "
+	ok $? "help $words is $words --help"
+done
+"$cli" help nonsense 2>err; [ $? = 2 ] && grep -q "no such command: 'nonsense'" err
+ok $? "help of what is no command"
+
 # --- push between layouts -----------------------------------------------------------------
 layout main l
 "$cli" create oci:l:t --min-layer-size 0 >/dev/null 2>&1
