@@ -43,7 +43,7 @@ _lazyerofs_help() { # COMMAND...
 		elif [[ $line =~ $usage ]]; then
 			read -ra arguments <<<"${BASH_REMATCH[2]}"
 		fi
-	done < <("${words[0]/#\~\//$HOME/}" "$@" --help 2>/dev/null)
+	done < <("${words[0]/#\~\//${HOME-}/}" "$@" --help 2>/dev/null)
 }
 
 # Those of the words that continue `cur`.
@@ -68,7 +68,7 @@ _lazyerofs_files() { # -f|-d PREFIX
 	[[ -n $quote ]] || text=${text//\\/}
 	compopt -o nospace
 	while IFS= read -r path; do
-		[[ ! -d ${path/#\~\//$HOME/} ]] || path+=/
+		[[ ! -d ${path/#\~\//${HOME-}/} ]] || path+=/
 		[[ -n $quote ]] || printf -v path %q "$path"
 		path=$2${path/#\\~/\~}
 		COMPREPLY+=("${path#"$before"}")
