@@ -21,8 +21,6 @@
 #include "oci/soci_convert.h"
 #include "oci/transfer.h"
 
-#define MANIFEST_MAX_BYTES (4u << 20)
-
 DEFINE_CLEANUP(struct index_result *, index_result_free, result_freep)
 DEFINE_CLEANUP(struct copy *, copy_free, copy_freep)
 DEFINE_CLEANUP(struct progress *, progress_free, progress_freep)
@@ -57,7 +55,7 @@ static int rewrite(struct conversion *v, const struct digest *digest,
 		   const struct digest *index, struct buf *ret, json_t **ret_annotations,
 		   struct err *err)
 {
-	cleanup_buf struct buf old = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf old = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	struct oci_ref from;
 	struct oci_desc desc;
 	int r;
@@ -72,7 +70,7 @@ static int put_image(struct conversion *v, const struct oci_image *img,
 		     struct soci_converted *out, struct err *err)
 {
 	const struct oci_transfer config = { .from = &v->src, .to = &v->dst, .desc = &img->config };
-	cleanup_buf struct buf new = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf new = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	int r = oci_blob_transfer(v->c, &config, NULL, err);
 
 	if (r < 0)
@@ -101,7 +99,7 @@ static json_t *stated_platform(const struct conversion *v, const struct digest *
 static int find_platform(struct conversion *v, const struct oci_image *img, json_t **ret,
 			 struct err *err)
 {
-	cleanup_buf struct buf config = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf config = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	int r;
 
 	*ret = json_incref(stated_platform(v, &img->manifest.digest));
@@ -290,7 +288,7 @@ static int make_list(struct conversion *v, struct err *err)
 static int list_docker(struct conversion *v, struct copy *k, const json_t *entry,
 		       struct err *err)
 {
-	cleanup_buf struct buf new = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf new = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	struct soci_converted c = { .has_index = false };
 	struct oci_desc desc;
 	int r;
@@ -379,7 +377,7 @@ static int get_source(struct conversion *v, struct err *err)
 
 static int put_index(struct conversion *v, struct oci_desc *ret, struct err *err)
 {
-	cleanup_buf struct buf out = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf out = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_free struct soci_place *places = NULL;
 	int r = make_list(v, err);
 

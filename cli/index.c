@@ -12,7 +12,6 @@
 #include "oci/json.h"
 #include "oci/push.h"
 
-#define MANIFEST_MAX_BYTES (4u << 20)
 #define BUILD_TOOL "com.amazon.soci.build-tool-identifier"
 
 DEFINE_CLEANUP(struct oci_client *, oci_client_free, client_freep)
@@ -78,7 +77,7 @@ static const char *found_name(enum oci_index_found found)
 static int get_index(const struct look *look, const struct digest *digest,
 		     struct oci_desc *ret_desc, json_t **ret, struct err *err)
 {
-	cleanup_buf struct buf b = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	struct oci_ref ref;
 	int r;
 

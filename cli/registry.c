@@ -15,7 +15,6 @@
 #include "oci/manifest.h"
 #include "oci/push.h"
 
-#define MANIFEST_MAX_BYTES (4u << 20)
 #define MAX_ENTRIES 4096u
 #define REF_TEXT_SIZE 200	/* of a reference in messages */
 
@@ -345,7 +344,7 @@ int cli_images_resolve(struct oci_client *c, const struct cli_registry *reg,
 		       const struct oci_ref *ref, bool bare, struct cli_images *ret,
 		       struct err *err)
 {
-	struct cli_images images = { .bare = bare, .index = BUF_INIT(MANIFEST_MAX_BYTES) };
+	struct cli_images images = { .bare = bare, .index = BUF_INIT(OCI_MANIFEST_MAX_BYTES) };
 	int r = resolve(c, reg, ref, &images, err);
 
 	if (r < 0)

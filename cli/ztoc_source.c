@@ -14,7 +14,6 @@
 #include "oci/index.h"
 #include "oci/push.h"
 
-#define MANIFEST_MAX_BYTES (4u << 20)
 #define ZTOC_MAX_BYTES (512u << 20)	/* what a mount takes */
 #define NAME_MIN_DIGITS 6u
 #define TOLD_MAX 6u			/* digests in a message */
@@ -108,7 +107,7 @@ static int add_rows(struct ztoc_source *s, const struct digest *digest, const js
 
 static int add_index(struct ztoc_source *s, const struct digest *digest, struct err *err)
 {
-	cleanup_buf struct buf b = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	char what[DIGEST_TEXT_SIZE];
 	struct oci_desc desc;

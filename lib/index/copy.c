@@ -224,7 +224,7 @@ int copy_image(struct oci_client *c, const struct oci_ref *src, const struct oci
 	       const struct copy_opts *opts, struct copy_stats *stats, struct oci_desc *ret,
 	       struct err *err)
 {
-	cleanup_buf struct buf bytes = BUF_INIT(COPY_MAX_DOC_BYTES);
+	cleanup_buf struct buf bytes = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_(copy_freep) struct copy *k = NULL;
 	struct oci_desc top;
 	int r = oci_manifest_get(c, src, &bytes, &top, err);

@@ -215,7 +215,7 @@ static int add_doc(struct copy *k, struct copy_doc *d, enum look look, unsigned 
 static int add(struct copy *k, const struct digest *digest, enum look look, unsigned depth,
 	       struct err *err)
 {
-	struct copy_doc d = { .bytes = BUF_INIT(COPY_MAX_DOC_BYTES) }, *have;
+	struct copy_doc d = { .bytes = BUF_INIT(OCI_MANIFEST_MAX_BYTES) }, *have;
 	struct oci_ref from;
 	int r;
 
@@ -253,7 +253,7 @@ int copy_add_manifest(struct copy *k, const void *data, size_t len, struct oci_d
 		      struct err *err)
 {
 	struct copy_doc d = { .desc = { .media_type = MEDIA_OCI_MANIFEST, .size = len },
-			      .bytes = BUF_INIT(COPY_MAX_DOC_BYTES) };
+			      .bytes = BUF_INIT(OCI_MANIFEST_MAX_BYTES) };
 	int r = buf_add(&d.bytes, data, len);
 
 	digest_of(data, len, &d.desc.digest);

@@ -10,8 +10,6 @@
 
 #include "index/copy.h"
 
-#define COPY_MAX_DOC_BYTES (4u << 20)
-
 struct copy_doc {
 	struct oci_desc desc;
 	struct buf bytes;

@@ -13,7 +13,6 @@
 #include "oci/push.h"
 
 #define MAX_NESTED 4u
-#define MANIFEST_MAX_BYTES (4u << 20)
 
 /* Where one looks, and what was missed. */
 struct look {
@@ -52,7 +51,7 @@ static int are_whole(struct look *l, const json_t *list, unsigned depth, struct 
 /* The same of a descriptor with all that its manifest names. */
 static int is_whole(struct look *l, const json_t *o, unsigned depth, struct err *err)
 {
-	cleanup_buf struct buf b = BUF_INIT(MANIFEST_MAX_BYTES);
+	cleanup_buf struct buf b = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
 	cleanup_json json_t *doc = NULL;
 	struct oci_desc desc;
 	struct oci_ref one;

@@ -28,6 +28,8 @@
 #include "base/err.h"
 #include "oci/ref.h"
 
+#define OCI_MANIFEST_MAX_BYTES (4u << 20)	/* of any manifest or index of images */
+
 struct oci_client;
 struct oci_repo;	/* one repository or layout: credentials, token, mirrors, final URLs */
 struct oci_req;		/* one request under way */

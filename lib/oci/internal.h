@@ -16,7 +16,6 @@
 #include "oci/timer.h"
 
 #define OCI_MAX_REDIRECTS 10u
-#define OCI_MANIFEST_MAX_BYTES (4u << 20)
 
 /* Work for another thread. Embed it; the client does not free it. */
 struct oci_job {

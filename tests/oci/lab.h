@@ -194,6 +194,22 @@ __attribute__((unused)) static void lab_spin(struct lab *lab, uint64_t ms)
 		loop_once(&lab->loop, lab->c, (int)(end - now));
 }
 
+/* A reference, as printf() would write it. */
+__attribute__((unused)) static struct oci_ref lab_ref(const char *fmt, ...)
+{
+	struct err err = ERR_INIT;
+	struct oci_ref ref;
+	char text[4300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (oci_ref_parse(text, &ref, &err) < 0)
+		bail("%s", err.text);
+	return ref;
+}
+
 /* --- reads --------------------------------------------------------------------------- */
 
 struct got {

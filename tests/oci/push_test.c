@@ -21,21 +21,6 @@ static struct registry from, to;
 static struct lab lab;
 static const struct oci_platform amd64 = { "linux", "amd64", "" };
 
-static struct oci_ref parse(const char *fmt, ...)
-{
-	struct err err = ERR_INIT;
-	struct oci_ref ref;
-	char text[4300];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (oci_ref_parse(text, &ref, &err) < 0)
-		bail("%s", err.text);
-	return ref;
-}
-
 static struct oci_image *resolve(const struct oci_ref *ref)
 {
 	struct oci_image *img = NULL;
@@ -50,7 +35,7 @@ static struct oci_image *resolve(const struct oci_ref *ref)
 static void copy_and_see(const struct oci_ref *dst, enum oci_index_found how,
 			 uint64_t chunk_bytes, const char *name)
 {
-	struct oci_ref src = parse("127.0.0.1:%d/fix/main", from.port);
+	struct oci_ref src = lab_ref("127.0.0.1:%d/fix/main", from.port);
 	struct oci_image *img = resolve(&src), *copy;
 	struct err err = ERR_INIT;
 
@@ -83,21 +68,21 @@ static void begin(const char *settings)
 
 static void test_registries(void)
 {
-	struct oci_ref dst = parse("127.0.0.1:%d/copy/one:v1", to.port);
+	struct oci_ref dst = lab_ref("127.0.0.1:%d/copy/one:v1", to.port);
 
 	begin("{\"auth\": \"bearer\"}");
 	copy_and_see(&dst, OCI_INDEX_REFERRERS, 0, "token, referrers");
 	is_int(registry_count(&to, "sha256-"), 0, "no fallback tag where none is needed");
 	lab_close(&lab);
 	begin("{\"auth\": \"basic\"}");
-	dst = parse("127.0.0.1:%d/copy/again:v1", to.port);
+	dst = lab_ref("127.0.0.1:%d/copy/again:v1", to.port);
 	copy_and_see(&dst, OCI_INDEX_REFERRERS, 0, "again");
 	is_int(registry_count(&to, "^POST"), 0, "what is there is not sent again");
 	lab_close(&lab);
 	registry_stop(&to);
 	to = registry_start("--content", "/nonexistent", NULL);
 	begin("{\"subject_header\": false, \"referrers\": false}");
-	dst = parse("127.0.0.1:%d/copy/two:v1", to.port);
+	dst = lab_ref("127.0.0.1:%d/copy/two:v1", to.port);
 	copy_and_see(&dst, OCI_INDEX_FALLBACK_TAG, 100000, "old registry, in pieces");
 	ok(registry_count(&to, "^PATCH") > 10, "layers went in pieces");
 	copy_and_see(&dst, OCI_INDEX_FALLBACK_TAG, 0, "old registry, once more");
@@ -121,7 +106,7 @@ static void test_layout(void)
 
 	if (!mkdtemp(dir))
 		bail("mkdtemp");
-	dst = parse("oci:%s/new/layout:v1", dir);
+	dst = lab_ref("oci:%s/new/layout:v1", dir);
 	begin("{}");
 	is_int(oci_layout_create(dst.dir, &err), 0, "a new layout");
 	is_int(oci_layout_create(dst.dir, &err), 0, "creating it again changes nothing");
@@ -133,7 +118,7 @@ static void test_layout(void)
 
 static void put(const char *rule, int want, const char *name)
 {
-	struct oci_ref dst = parse("127.0.0.1:%d/x/y:1", to.port);
+	struct oci_ref dst = lab_ref("127.0.0.1:%d/x/y:1", to.port);
 	struct oci_desc desc = { .size = 300000 };
 	static uint8_t data[300000];
 	struct err err = ERR_INIT;
@@ -151,7 +136,7 @@ static void put(const char *rule, int want, const char *name)
 
 static void test_faults(void)
 {
-	struct oci_ref dst = parse("127.0.0.1:%d/x/y:1", to.port);
+	struct oci_ref dst = lab_ref("127.0.0.1:%d/x/y:1", to.port);
 	struct oci_desc desc = { .size = 3 };
 	struct err err = ERR_INIT;
 

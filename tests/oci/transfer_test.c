@@ -69,21 +69,6 @@ static int seen_restart(void *arg, struct err *err)
 	return 0;
 }
 
-static struct oci_ref parse(const char *fmt, ...)
-{
-	struct err err = ERR_INIT;
-	struct oci_ref ref;
-	char text[4300];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (oci_ref_parse(text, &ref, &err) < 0)
-		bail("%s", err.text);
-	return ref;
-}
-
 /* A new blob of random bytes at the source. */
 static struct oci_desc add_blob(uint64_t size)
 {
@@ -119,8 +104,8 @@ static void begin(void)
 	registry_ctl(&from, "reset", "{}");
 	registry_ctl(&to, "reset", "{}");
 	lab_open(&lab, false, &opts);
-	src = parse("127.0.0.1:%d/a/src:1", from.port);
-	dst = parse("127.0.0.1:%d/b/dst:1", to.port);
+	src = lab_ref("127.0.0.1:%d/a/src:1", from.port);
+	dst = lab_ref("127.0.0.1:%d/b/dst:1", to.port);
 }
 
 static int transfer_to(const struct oci_ref *where, const struct oci_desc *desc,
@@ -310,7 +295,7 @@ static void mount(const char *settings, const char *fault, enum oci_transfer_sen
 	struct err err = ERR_INIT;
 
 	begin();
-	dst = parse("127.0.0.1:%d/b/dst:1", from.port);
+	dst = lab_ref("127.0.0.1:%d/b/dst:1", from.port);
 	registry_ctl(&from, "set", settings);
 	registry_ctl(&from, "fault", "{\"match\":\"^HEAD\",\"do\":\"status\",\"status\":404,"
 		     "\"times\":-1}");
@@ -370,7 +355,7 @@ static void test_layout(void)
 
 	if (!mkdtemp(dir))
 		bail("mkdtemp");
-	layout = parse("oci:%s/l:t", dir);
+	layout = lab_ref("oci:%s/l:t", dir);
 	snprintf(blobs, sizeof(blobs), "%s/l/blobs/sha256", dir);
 	begin();
 	is_int(oci_layout_create(layout.dir, &err), 0, "a layout");
@@ -385,7 +370,7 @@ static void test_layout(void)
 	is_int(transfer_to(&dst, &desc, 0, &s, NULL, &err), 0, "from the layout %s", err.text);
 	saw_all(&s, &desc, "from the layout");
 	ok(is_there(&desc.digest), "it is in the registry");
-	layout = parse("oci:%s/m:t", dir);
+	layout = lab_ref("oci:%s/m:t", dir);
 	oci_layout_create(layout.dir, &err);
 	is_int(transfer_to(&layout, &desc, 0, NULL, NULL, &err), 0, "layout to layout %s", err.text);
 	is_int(oci_blob_exists(lab.c, &layout, &desc, &err), 1, "there as well");
